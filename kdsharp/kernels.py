@@ -1,0 +1,142 @@
+"""Blur kernels: the six shapes of Real-ESRGAN, its sinc filter, and motion and defocus.
+
+Every function returns float32 kernels (N, K, K) that sum to 1, one per image of a batch.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kdsharp.recipes import KernelMix
+
+KERNEL_SIZE = 21  # every kernel lies in a 21x21 window, as in Real-ESRGAN
+SINC_CUTOFF_LOW = (math.pi / 3, math.pi / 5)  # for kernels below 13 pixels, and from 13 on
+
+
+def gaussian_like(
+    sigma_x: Tensor, sigma_y: Tensor, theta: Tensor, beta: Tensor, shape: str, size: int = KERNEL_SIZE
+) -> Tensor:
+    """Rotated Gaussians and their two relatives (Wang et al. 2021; Liu et al. 2020 for the plateau).
+
+    Args:
+        sigma_x, sigma_y: (N,) widths in pixels along the axes rotated by `theta` (N,) radians.
+        beta: (N,) exponent; ignored by the plain Gaussian.
+        shape: `gaussian` exp(-q/2), `generalized` exp(-q^beta/2) or `plateau` 1/(1+q^beta), with the
+            quadratic form q(x, y) of the inverse covariance.
+        size: odd window size K in pixels.
+    """
+    axis = torch.arange(size, dtype=torch.float32, device=sigma_x.device) - size // 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    cos, sin = theta.cos()[:, None, None], theta.sin()[:, None, None]
+    along = (x * cos + y * sin) / sigma_x[:, None, None]
+    across = (-x * sin + y * cos) / sigma_y[:, None, None]
+    q = along**2 + across**2
+    b = beta[:, None, None]
+    values = {
+        "gaussian": lambda: torch.exp(-q / 2),
+        "generalized": lambda: torch.exp(-(q**b) / 2),
+        "plateau": lambda: 1 / (1 + q**b),
+    }[shape]()
+    return _normalised(values)
+
+
+def sinc(cutoff: Tensor, size: int = KERNEL_SIZE) -> Tensor:
+    """Circular low-pass filters, which ring as over-sharpened pictures do: omega J1(omega r) / (2 pi r).
+
+    `cutoff` (N,) is the angular frequency omega in radians per pixel, at most pi.
+    """
+    axis = torch.arange(size, dtype=torch.float64, device=cutoff.device) - size // 2
+    radius = (axis[:, None] ** 2 + axis[None, :] ** 2).sqrt()
+    omega = cutoff.double()[:, None, None]
+    safe = radius.clamp(min=1e-9)
+    values = omega * torch.special.bessel_j1(omega * safe) / (2 * math.pi * safe)
+    values[:, size // 2, size // 2] = cutoff.double() ** 2 / (4 * math.pi)
+    return _normalised(values).float()
+
+
+def motion(length: Tensor, theta: Tensor, size: int = KERNEL_SIZE) -> Tensor:
+    """Straight camera shake: a line of `length` pixels at angle `theta` radians, one pixel wide, antialiased."""
+    axis = torch.arange(size, dtype=torch.float32, device=length.device) - size // 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    cos, sin = theta.cos()[:, None, None], theta.sin()[:, None, None]
+    beyond = ((x * cos + y * sin).abs() - (length[:, None, None] - 1) / 2).clamp(min=0)
+    distance = (beyond**2 + (-x * sin + y * cos) ** 2).sqrt()
+    return _normalised((1 - distance).clamp(min=0))
+
+
+def defocus(radius: Tensor, size: int = KERNEL_SIZE) -> Tensor:
+    """A lens out of focus: a uniform disc of `radius` pixels with an antialiased rim."""
+    axis = torch.arange(size, dtype=torch.float32, device=radius.device) - size // 2
+    distance = (axis[:, None] ** 2 + axis[None, :] ** 2).sqrt()
+    return _normalised((radius[:, None, None] + 0.5 - distance).clamp(0, 1))
+
+
+def draw(count: int, mix: KernelMix, generator: torch.Generator) -> Tensor:
+    """`count` kernels (N, 21, 21) drawn as Real-ESRGAN draws them; smaller ones are padded with zeros."""
+    return torch.cat([_draw_one(mix, generator) for _ in range(count)])
+
+
+def draw_sinc(count: int, probability: float, generator: torch.Generator) -> Tensor:
+    """`count` final sinc kernels; with probability 1 - `probability` a kernel is the identity."""
+    identity = torch.zeros(1, KERNEL_SIZE, KERNEL_SIZE)
+    identity[:, KERNEL_SIZE // 2, KERNEL_SIZE // 2] = 1
+    kernels = []
+    for _ in range(count):
+        size = _odd_size(generator)
+        cutoff = uniform(1, (SINC_CUTOFF_LOW[0], math.pi), generator)
+        keep = uniform(1, (0.0, 1.0), generator).item() < probability
+        kernels.append(_padded(sinc(cutoff, size)) if keep else identity)
+    return torch.cat(kernels)
+
+
+def convolve(images: Tensor, kernels: Tensor) -> Tensor:
+    """Each image (N, C, H, W) convolved with its own kernel (N, K, K); borders are reflected."""
+    n, channels, height, width = images.shape
+    pad = kernels.shape[-1] // 2
+    mode = "reflect" if min(height, width) > pad else "replicate"
+    padded = F.pad(images, (pad, pad, pad, pad), mode=mode)
+    weight = kernels.to(images).unsqueeze(1)
+    folded = padded.transpose(0, 1)  # the images become channels, so that one grouped call serves them all
+    return F.conv2d(folded, weight, groups=n).transpose(0, 1).reshape(n, channels, height, width)
+
+
+def uniform(count: int, bounds: tuple[float, float], generator: torch.Generator) -> Tensor:
+    """`count` values drawn uniformly between two bounds, on the CPU so that every device sees the same."""
+    low, high = bounds
+    return low + (high - low) * torch.rand(count, generator=generator)
+
+
+def _draw_one(mix: KernelMix, generator: torch.Generator) -> Tensor:
+    size = _odd_size(generator)
+    if uniform(1, (0, 1), generator).item() < mix.sinc_probability:
+        return _padded(sinc(uniform(1, (SINC_CUTOFF_LOW[size >= 13], math.pi), generator), size))
+    weights = torch.tensor(mix.shape_probabilities)
+    name = mix.shapes[int(torch.multinomial(weights, 1, generator=generator))]
+    sigma_x = uniform(1, mix.sigma, generator)
+    sigma_y, theta = sigma_x, torch.zeros(1)
+    if "aniso" in name:
+        sigma_y, theta = uniform(1, mix.sigma, generator), uniform(1, (-math.pi, math.pi), generator)
+    shape = name.split("_")[0] if "_" in name else "gaussian"
+    bounds = mix.beta_generalized if shape == "generalized" else mix.beta_plateau
+    return _padded(gaussian_like(sigma_x, sigma_y, theta, _beta(bounds, generator), shape, size))
+
+
+def _beta(bounds: tuple[float, float], generator: torch.Generator) -> Tensor:
+    """Half of the exponents lie below 1 and half above, whatever the range."""
+    below = uniform(1, (0, 1), generator).item() < 0.5
+    return uniform(1, (bounds[0], 1.0) if below else (1.0, bounds[1]), generator)
+
+
+def _odd_size(generator: torch.Generator) -> int:
+    return int(torch.randint(3, 11, (1,), generator=generator)) * 2 + 1
+
+
+def _padded(kernels: Tensor) -> Tensor:
+    margin = (KERNEL_SIZE - kernels.shape[-1]) // 2
+    return F.pad(kernels, (margin, margin, margin, margin))
+
+
+def _normalised(kernels: Tensor) -> Tensor:
+    return kernels / kernels.sum(dim=(-2, -1), keepdim=True)

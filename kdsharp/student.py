@@ -1,0 +1,147 @@
+"""The networks of the course: PixelShuffle students, and the residual network that teaches where none is at hand.
+
+Both predict a *correction* to their input in front of the PixelShuffle. The correction is added there, where
+the picture is small: a full-size addition would cost a pass over 25 MB per 1080p frame.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Network
+
+CHANNELS = {"rgb": 3, "luma": 1}
+
+
+class PixelShuffleStudent(nn.Module):
+    """A plain CNN around `unshuffle` (Shi et al. 2016, run backwards) and PixelShuffle (ESPCN, forwards).
+
+    Args:
+        scale: 1 sharpens (same size), 2 or 4 upscales.
+        unshuffle: the input is folded to 1/unshuffle of its width and height and unshuffle^2 times the
+            channels, which widens the receptive field and cuts the cost per pixel.
+        channels: width of the body.
+        body: number of 3x3 convolutions between the first and the last.
+        colour: `rgb` (3 planes in and out) or `luma` (1 plane in and out).
+
+    Input (N, C, H, W) in [0, 1] of any H and W; output (N, C, scale H, scale W), not clipped.
+    """
+
+    def __init__(
+        self, scale: int = 1, unshuffle: int = 4, channels: int = 32, body: int = 3, colour: str = "rgb"
+    ) -> None:
+        super().__init__()
+        if colour not in CHANNELS:
+            raise KdsharpError(f"A student's colour is 'rgb' or 'luma', not '{colour}'.")
+        self.scale, self.unshuffle, self.colour = scale, unshuffle, colour
+        planes_in = CHANNELS[colour] * unshuffle**2
+        planes_out = planes_in * scale**2
+        layers: list[nn.Module] = [_conv(planes_in, channels), nn.ReLU()]
+        for _ in range(body):
+            layers += [_conv(channels, channels), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, _conv(channels, planes_out, gain=0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded, (height, width) = _pad_to_multiple(x, self.unshuffle)
+        folded = F.pixel_unshuffle(padded, self.unshuffle)
+        corrected = self.layers(folded) + _repeat_folded(folded, self.unshuffle, self.scale)
+        out = F.pixel_shuffle(corrected, self.unshuffle * self.scale)
+        return out[..., : height * self.scale, : width * self.scale]
+
+
+class ResidualNet(nn.Module):
+    """A residual network without batch normalisation, after EDSR (Lim et al. 2017): the self-trained teacher.
+
+    Input (N, 3, H, W) in [0, 1]; output (N, 3, scale H, scale W), not clipped.
+    """
+
+    colour = "rgb"
+
+    def __init__(self, scale: int = 4, channels: int = 48, blocks: int = 10) -> None:
+        super().__init__()
+        self.scale = scale
+        self.head = _conv(3, channels)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(_conv(channels, channels), nn.ReLU(), _conv(channels, channels, gain=0.1))
+            for _ in range(blocks)
+        )
+        self.tail = _conv(channels, 3 * scale**2, gain=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = first = self.head(x)
+        for block in self.blocks:
+            features = features + block(features)
+        corrected = self.tail(features + first) + _repeat_folded(x, 1, self.scale)
+        return F.pixel_shuffle(corrected, self.scale)
+
+
+FAMILIES: dict[str, Callable[..., nn.Module]] = {"student": PixelShuffleStudent, "residual": ResidualNet}
+
+
+def build(network: Network) -> nn.Module:
+    """A freshly initialised network. Raises KdsharpError for an unknown family or option."""
+    if network.family not in FAMILIES:
+        raise KdsharpError(f"There is no network '{network.family}'; choose one of {', '.join(FAMILIES)}.")
+    try:
+        return FAMILIES[network.family](**network.options)
+    except TypeError as error:
+        raise KdsharpError(f"The network '{network.family}' does not take these options: {error}.") from error
+
+
+def parameters(network: nn.Module) -> int:
+    """Number of trainable values."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def multiply_adds(network: nn.Module, height: int, width: int) -> int:
+    """Multiply-adds of the convolutions for one input of (height, width) pixels."""
+    total = 0
+
+    def count(layer: nn.Conv2d, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        total += output[0, 0].numel() * layer.weight.numel()
+
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    first = next(network.parameters())
+    planes = CHANNELS[getattr(network, "colour", "rgb")]
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, planes, height, width, device=first.device, dtype=first.dtype))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+def _conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:
+    """A 3x3 convolution initialised for ReLU (He et al. 2015).
+
+    PyTorch's default is smaller: with it, a small residual network of this kind can die to the identity.
+    `gain` below 1 makes a branch start near zero, so that training starts from "change nothing".
+    """
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.zeros_(conv.bias)
+    with torch.no_grad():
+        conv.weight.mul_(gain)
+    return conv
+
+
+def _pad_to_multiple(x: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:
+    """`x` with its last rows and columns repeated up to a multiple, and its size before."""
+    height, width = x.shape[-2:]
+    right, bottom = -width % multiple, -height % multiple
+    if right or bottom:
+        x = F.pad(x, (0, right, 0, bottom), mode="replicate")
+    return x, (height, width)
+
+
+def _repeat_folded(folded: Tensor, unshuffle: int, scale: int) -> Tensor:
+    """Channels that one PixelShuffle by unshuffle * scale turns into the nearest-neighbour enlargement."""
+    if scale == 1:
+        return folded
+    phases = folded.unflatten(1, (-1, unshuffle, unshuffle))
+    return phases.repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3).flatten(1, 3)
