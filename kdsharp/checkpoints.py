@@ -1,0 +1,74 @@
+"""Published networks: one safetensors file each, with the recipe that made it, and a card to read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+from torch import nn
+
+from kdsharp import files, recipes, student
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Recipe
+
+_RECIPE, _RESULTS = "kdsharp.recipe", "kdsharp.results"
+
+
+def save(path: Path, network: nn.Module, recipe: Recipe, **results: Any) -> Path:
+    """Write `network` (as `recipe.student` builds it) with its recipe and results; whole or not at all."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    metadata = {_RECIPE: json.dumps(recipes.to_dict(recipe)), _RESULTS: json.dumps(results)}
+    with files.atomic_write(Path(path)) as handle:
+        handle.write(serialise(tensors, metadata))
+    return Path(path)
+
+
+def load(name_or_path: str | Path) -> tuple[nn.Module, Recipe]:
+    """A published network by name (`call`, `x4`, `teacher-x4`) or any of ours by path, in evaluation mode.
+
+    Raises KdsharpError if there is none of that name, or if the file was not written by `save`.
+    """
+    path = find(name_or_path)
+    metadata = _metadata(path)
+    try:
+        recipe = recipes.from_dict(json.loads(metadata[_RECIPE]))
+        network = student.build(recipe.student)
+        with safe_open(path, "pt") as handle:
+            network.load_state_dict({key: handle.get_tensor(key) for key in handle.keys()})
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise KdsharpError(f"{path} is not a network of this course: train one, or fetch it again.") from error
+    return network.eval().requires_grad_(False), recipe
+
+
+def results(name_or_path: str | Path) -> dict[str, Any]:
+    """What was recorded about a network when it was saved: steps, seed, validation PSNR."""
+    return json.loads(_metadata(find(name_or_path)).get(_RESULTS, "{}"))
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The file of a published name or the path itself; KdsharpError if there is neither."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    folder = files.checkpoints_dir()
+    published = folder / f"{name_or_path}.safetensors"
+    if published.is_file():
+        return published
+    names = ", ".join(sorted(item.stem for item in folder.glob("*.safetensors"))) or "none yet"
+    raise KdsharpError(f"There is no network '{name_or_path}': give a .safetensors file or a name ({names}).")
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, "pt") as handle:
+            return handle.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise KdsharpError(f"{path} is not a safetensors file: train a network, or fetch it again.") from error
+
+
+def same_weights(first: nn.Module, second: nn.Module) -> bool:
+    """Whether two networks hold exactly the same values."""
+    one, two = first.state_dict(), second.state_dict()
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)

@@ -1,0 +1,109 @@
+"""What the student is asked for: to be close to the original, to the teacher, and to look like it.
+
+    loss = hr * L1(out, HR) + teacher * L1(out, target) + perceptual * L1(VGG19(out), VGG19(goal))
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import VGG19_Weights, vgg19
+
+from kdsharp import files
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Losses
+
+# Full-range BT.601, the luma that the luma students work on (JFIF's, not the studio range of the PSNR tables).
+LUMA = (0.299, 0.587, 0.114)
+# conv3_4 before its activation: deep enough for texture, small enough for two CPU cores.
+VGG_LAYER = 16
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def to_luma(rgb: Tensor) -> Tensor:
+    """Luma (N, 1, H, W) of RGB (N, 3, H, W), both in [0, 1]."""
+    return (rgb * rgb.new_tensor(LUMA)[None, :, None, None]).sum(dim=1, keepdim=True)
+
+
+class Perceptual(nn.Module):
+    """L1 distance of VGG19 features (Johnson et al. 2016) up to conv3_4, before the activation.
+
+    Args:
+        weights: `torchvision` downloads torchvision's ImageNet weights; a path names a safetensors file with
+            the same keys (`features.N.weight`), whose metadata may hold `mean` and `std` of the input.
+
+    Takes RGB or luma batches (N, C, H, W) in [0, 1]; luma is repeated to three planes. Raises KdsharpError if the
+    file is missing or holds other keys.
+    """
+
+    def __init__(self, weights: str | Path = "torchvision") -> None:
+        super().__init__()
+        mean, std = _IMAGENET_MEAN, _IMAGENET_STD
+        if str(weights) == "torchvision":
+            features = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features[: VGG_LAYER + 1]
+        else:
+            features = vgg19(weights=None).features[: VGG_LAYER + 1]
+            mean, std = _load_features(features, Path(weights), mean, std)
+        self.features = features.eval().requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(mean)[None, :, None, None])
+        self.register_buffer("std", torch.tensor(std)[None, :, None, None])
+
+    def forward(self, output: Tensor, goal: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self._describe(goal)
+        return F.l1_loss(self._describe(output), wanted)
+
+    def _describe(self, images: Tensor) -> Tensor:
+        features = self.features((images.expand(-1, 3, -1, -1) - self.mean) / self.std)
+        # Weights trained on 0..255 give features 255 times larger: put both kinds on one scale.
+        return features * self.std.mean() / _IMAGENET_STD[0]
+
+
+def vgg_at_hand() -> Path | None:
+    """A VGG19 file that needs no download: data/weights/vgg19*.safetensors, or one under KDSHARP_ASSETS."""
+    folders = [files.data_dir() / "weights"]
+    if assets := files.assets_dir():
+        folders.append(assets / "weights")
+    found = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("vgg19*.safetensors"))]
+    return found[0] if found else None
+
+
+def distillation_loss(
+    output: Tensor, hr: Tensor, target: Tensor | None, weights: Losses, perceptual: Perceptual | None
+) -> dict[str, Tensor]:
+    """Every weighted term by name, and their sum as `loss`; all images (N, C, H, W) in [0, 1].
+
+    The perceptual term compares with the teacher's target where there is one, else with HR. Raises KdsharpError
+    if a weight asks for a target or for VGG19 features that are not there.
+    """
+    terms: dict[str, Tensor] = {}
+    if weights.hr:
+        terms["hr"] = weights.hr * F.l1_loss(output, hr)
+    if weights.teacher:
+        if target is None:
+            raise KdsharpError("The recipe weighs the teacher's targets, but this target store has none.")
+        terms["teacher"] = weights.teacher * F.l1_loss(output, target)
+    if weights.perceptual:
+        if perceptual is None:
+            raise KdsharpError("The recipe has a perceptual term: give VGG19 weights, or set its weight to 0.")
+        terms["perceptual"] = weights.perceptual * perceptual(output, hr if target is None else target)
+    if not terms:
+        raise KdsharpError("All loss weights are 0: give at least one of hr, teacher and perceptual a weight.")
+    return terms | {"loss": torch.stack(list(terms.values())).sum()}
+
+
+def _load_features(features: nn.Module, path: Path, mean: tuple, std: tuple) -> tuple[tuple, tuple]:
+    """Fill `features` from a safetensors file; returns the mean and std that its input wants."""
+    try:
+        with safe_open(path, "pt") as handle:
+            metadata = handle.metadata() or {}
+            state = {key: handle.get_tensor(f"features.{key}") for key in features.state_dict()}
+        features.load_state_dict(state)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise KdsharpError(f"{path} holds no VGG19 features (keys features.N.weight as torchvision's).") from error
+    return tuple(json.loads(metadata.get("mean", json.dumps(mean)))), tuple(
+        json.loads(metadata.get("std", json.dumps(std)))
+    )
