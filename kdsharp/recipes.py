@@ -5,6 +5,7 @@ A recipe is plain data. `preset("video-call")` gives one, `dataclasses.replace` 
 """
 
 import dataclasses
+import json
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -198,10 +199,10 @@ _TEACHER = Recipe(
     task="upscale",
     scale=4,
     degradation=Downscale(scale=4, dirty_share=0.5),
-    student=Network("residual", {"scale": 4, "channels": 48, "blocks": 10}),
+    student=Network("residual", {"scale": 4, "channels": 48, "blocks": 6}),
     teacher=None,
     losses=Losses(hr=1.0),
-    training=Training(steps=20_000, batch=16, patch=40, learning_rate=1e-3),
+    training=Training(steps=3000, batch=16, patch=40, learning_rate=1e-3, warmup=0.05),
 )
 
 PRESETS: dict[str, Recipe] = {recipe.name: recipe for recipe in (_CALL, _UPSCALE, _TEACHER)}
@@ -250,6 +251,31 @@ def from_dict(data: dict[str, Any]) -> Recipe:
     data = dict(data)
     data["degradation"] = _rebuild(DEGRADATIONS[data.pop("degradation_kind")], data["degradation"])
     return _rebuild(Recipe, data)
+
+
+def override(recipe: Recipe, settings: list[str]) -> Recipe:
+    """The recipe with settings such as `losses.perceptual=0` or `training.steps=2000` changed.
+
+    Values are JSON (numbers, lists for ranges, quoted or bare words). Raises KdsharpError for an unknown name or a
+    value of another kind.
+    """
+    described = json.loads(json.dumps(to_dict(recipe)))
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        *path, last = name.split(".")
+        place: Any = described
+        for step in path:
+            place = place.get(step) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last not in place or not text:
+            raise KdsharpError(f"The recipe has no setting '{setting}': write name=value, as training.steps=2000.")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        if isinstance(value, str) != isinstance(place[last], str) and place[last] is not None:
+            raise KdsharpError(f"'{setting}' has a value of another kind than the recipe's {place[last]!r}.")
+        place[last] = value
+    return from_dict(described)
 
 
 def _rebuild(kind: type, values: dict[str, Any]) -> Any:

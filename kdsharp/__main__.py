@@ -1,0 +1,205 @@
+"""The command line: `python -m kdsharp COMMAND` (also `kdsharp COMMAND`)."""
+
+import argparse
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+
+from kdsharp.errors import KdsharpError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status (2 after a mistake that the reader can mend)."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return chosen.run(chosen) or 0
+    except KdsharpError as error:
+        print(f"kdsharp: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("kdsharp: stopped; the same command goes on where this one ended.", file=sys.stderr)
+        return 130
+
+
+def _course(chosen: argparse.Namespace) -> int:
+    from kdsharp import course, files
+
+    rows = course.run_course(files.root() / "notebooks", files.work_dir() / "course", chosen.profile)
+    return 0 if all(row["state"] == "ok" for row in rows) else 1
+
+
+def _download(chosen: argparse.Namespace) -> None:
+    from kdsharp import data, teacher
+
+    for name in chosen.what:
+        if name in ("div2k-train", "div2k-valid"):
+            photos = data.div2k(name.removeprefix("div2k-"), chosen.source)
+            print(f"{name}: {len(photos)} photographs in {photos[0].parent}")
+        else:
+            print(f"{name}: {teacher.official_file(name)}")
+
+
+def _targets(chosen: argparse.Namespace) -> None:
+    from kdsharp import data, recipes, targets
+
+    recipe = _recipe(chosen)
+    photos = data.list_photos(chosen.photos, recipe.store.crop) if chosen.photos else None
+    photos = photos or data.photos_for(chosen.profile, "train")
+    store = targets.build(chosen.folder, photos, recipe, _teacher(recipe, chosen), chosen.device)
+    print(f"{len(store)} triples of {recipes.to_dict(recipe)['degradation_kind']} crops in {chosen.folder}")
+
+
+def _train(chosen: argparse.Namespace) -> None:
+    from kdsharp import data, distill, files, losses, targets
+
+    recipe = _recipe(chosen)
+    folder = chosen.folder or files.work_dir() / "train" / recipe.name
+    if chosen.photos:
+        train, validation = data.holdout(data.list_photos(chosen.photos, recipe.store.crop), chosen.holdout)
+    else:
+        train = data.photos_for(chosen.profile, "train")
+        validation = data.photos_for(chosen.profile, "val")
+    if chosen.validation:
+        validation = data.list_photos(chosen.validation, recipe.store.crop)
+    teacher = _teacher(recipe, chosen) if recipe.losses.teacher or recipe.losses.perceptual else None
+    store = targets.build(folder / "targets", train, recipe, teacher, chosen.device)
+    few = dataclasses.replace(recipe, store=dataclasses.replace(recipe.store, crops_per_photo=8, seed=1))
+    held_out = targets.build(folder / "validation", validation, few, None, chosen.device)
+    vgg = chosen.vgg or losses.vgg_at_hand() or "torchvision"
+    if recipe.losses.perceptual:
+        print(f"perceptual term: VGG19 from {vgg}")
+    result = distill.train(recipe, store, held_out, folder, chosen.device, vgg)
+    print(f"{result.checkpoint}: {result.history[-1]['val_psnr']:.2f} dB on {len(held_out)} held-out crops")
+
+
+def _evaluate(chosen: argparse.Namespace) -> None:
+    from kdsharp import data, evaluate, files, recipes, sharpen, teacher
+
+    if chosen.benchmark:
+        rows = evaluate.benchmark_rows(chosen.benchmark, chosen.student)
+    else:
+        student = sharpen.load_student(chosen.student, chosen.device)
+        photos = data.list_photos(chosen.photos) if chosen.photos else data.embedded_photos("val")
+        if student.recipe.task == "sharpen":
+            settings = evaluate.fixed_call(chosen.shrink, chosen.quality)
+        else:
+            settings = recipes.Downscale(scale=student.scale)
+        guide = teacher.load_teacher(chosen.teacher, chosen.device) if chosen.teacher else None
+        rows = evaluate.evaluate_student(student, student.recipe, photos, settings, 0, guide)
+    print(evaluate.format_table(rows))
+    if chosen.json:
+        files.write_json(chosen.json, rows)
+
+
+def _speed(chosen: argparse.Namespace) -> None:
+    from kdsharp import files, speed
+
+    rows = speed.measure(chosen.students, chosen.engines, repeats=chosen.repeats, teacher=chosen.teacher)
+    print(speed.format_table(rows))
+    if chosen.json:
+        files.write_json(chosen.json, {"hardware": speed.hardware(), "rows": rows})
+
+
+def _sharpen(chosen: argparse.Namespace) -> None:
+    from kdsharp import data, sharpen
+
+    source, destination = chosen.input, chosen.output
+    student = sharpen.load_student(chosen.student, chosen.device, chosen.engine)
+    if not source.is_dir():
+        data.write_image(destination, student(data.read_image(source)))
+        print(destination)
+        return
+    for photo in data.list_photos(source, min_size=1):
+        output = destination / photo.relative_to(source)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        data.write_image(output, student(data.read_image(photo)))
+        print(output)
+
+
+def _recipe(chosen: argparse.Namespace):
+    """The preset with what the command line changes."""
+    from kdsharp import recipes
+
+    recipe = recipes.override(recipes.preset(chosen.preset, chosen.profile), chosen.set)
+    if getattr(chosen, "teacher", None) and recipe.teacher:
+        recipe = dataclasses.replace(recipe, teacher=chosen.teacher)
+    return recipe
+
+
+def _teacher(recipe, chosen: argparse.Namespace):
+    from kdsharp.teacher import load_teacher
+
+    return load_teacher(recipe.teacher, chosen.device) if recipe.teacher else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    from kdsharp.recipes import PRESETS, PROFILES
+
+    parser = argparse.ArgumentParser(
+        "kdsharp", description="Image sharpening by knowledge distillation: make targets, train, measure, use."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    def common(added: argparse.ArgumentParser, *, preset: bool = False) -> None:
+        added.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+        if preset:
+            added.add_argument("preset", choices=PRESETS, metavar="PRESET", help=", ".join(PRESETS))
+            added.add_argument("--profile", choices=PROFILES, default="full", help="default: %(default)s")
+            added.add_argument("--photos", type=Path, help="a folder of your own photographs instead of DIV2K")
+            added.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="as training.steps=2000")
+            added.add_argument("--teacher", help="a teacher's name or file instead of the preset's")
+
+    added = command("course", _course, "run every notebook and print one table of what came out")
+    added.add_argument("--profile", choices=PROFILES, default="quick", help="default: %(default)s")
+
+    added = command("download", _download, "fetch and verify data and teachers into data/")
+    added.add_argument("what", nargs="+", help="div2k-train, div2k-valid, or the name of an official teacher")
+    added.add_argument("--source", type=Path, help="a DIV2K zip or folder that you already have")
+
+    added = command("targets", _targets, "write the (hr, input, target) crops that training reads")
+    common(added, preset=True)
+    added.add_argument("--folder", type=Path, required=True, help="where the store lies")
+
+    added = command("train", _train, "train a preset's student (or the self-taught teacher); resumes by itself")
+    common(added, preset=True)
+    added.add_argument("--folder", type=Path, help="where the run lies (default: build/train/PRESET)")
+    added.add_argument("--validation", type=Path, help="a folder of photographs to validate on")
+    added.add_argument("--holdout", type=int, default=4, help="photos of --photos kept for validation")
+    added.add_argument("--vgg", help="a safetensors file of VGG19 weights, or torchvision")
+
+    added = command("evaluate", _evaluate, "PSNR and SSIM beside doing nothing, bicubic and unsharp mask")
+    common(added)
+    added.add_argument("--student", default="call", help="name or file (default: %(default)s)")
+    added.add_argument("--teacher", help="a teacher to compare with, by name or file")
+    added.add_argument("--photos", type=Path, help="a folder of sharp photographs (default: the embedded ones)")
+    added.add_argument("--shrink", type=float, default=2.0, help="the call's shrink factor (default: %(default)s)")
+    added.add_argument("--quality", type=float, default=70.0, help="the call's JPEG quality (default: %(default)s)")
+    added.add_argument("--benchmark", type=Path, help="Set5, Set14, ...: an upscaler on plain bicubic inputs")
+    added.add_argument("--json", type=Path, help="also write the rows there")
+
+    added = command("speed", _speed, "frames per second at 1920x1080")
+    added.add_argument("--students", nargs="+", default=["call", "x4"], help="default: call x4")
+    added.add_argument("--engines", nargs="+", default=["torch", "onnx"], help="torch, onnx (default: both)")
+    added.add_argument("--repeats", type=int, default=20, help="timed frames each (default: %(default)s)")
+    added.add_argument("--teacher", default="teacher-x4", help="timed beside them (default: %(default)s)")
+    added.add_argument("--json", type=Path, help="also write hardware and rows there")
+
+    added = command("sharpen", _sharpen, "sharpen (or upscale) a picture or a folder of pictures")
+    common(added)
+    added.add_argument("input", type=Path, metavar="IN")
+    added.add_argument("output", type=Path, metavar="OUT")
+    added.add_argument("--student", default="call", help="call, x4 or a file (default: %(default)s)")
+    added.add_argument("--engine", choices=("torch", "onnx"), default="torch", help="default: %(default)s")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
