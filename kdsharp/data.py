@@ -1,0 +1,191 @@
+"""Photographs in: DIV2K, a folder of your own, or the ones that scikit-image ships.
+
+Images are `uint8` RGB arrays (H, W, 3), whatever the file held; tensors are float32 (1, 3, H, W) in [0, 1].
+"""
+
+import importlib.util
+import logging
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from kdsharp import files
+from kdsharp.errors import KdsharpError
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+EMBEDDED = {
+    "train": ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"),
+    "val": ("astronaut.png", "motorcycle_right.png"),
+}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One official zip file, with what it must weigh and hash to."""
+
+    urls: tuple[str, ...]
+    size: int
+    md5: str
+    sha256: str | None = None
+    images: int = 0
+
+
+_ETH = "https://data.vision.ee.ethz.ch/cvl/DIV2K"
+DIV2K = {
+    "train": Archive(
+        (f"{_ETH}/DIV2K_train_HR.zip",),
+        3530603713,
+        "bdc2d9338d4e574fe81bf7d158758658",
+        "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
+        images=800,
+    ),
+    "valid": Archive(
+        (f"{_ETH}/DIV2K_valid_HR.zip",), 448993893, "9fcdda83005c5e5997799b69f955ff88", images=100
+    ),
+}
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Any picture file as `uint8` RGB (H, W, 3), turned upright; transparency is laid over white.
+
+    Raises KdsharpError naming the file if it is missing, damaged, or no picture.
+    """
+    path = Path(path)
+    try:
+        with Image.open(path) as opened:
+            return _to_rgb(ImageOps.exif_transpose(opened))
+    except FileNotFoundError as error:
+        raise KdsharpError(f"There is no file {path}: check the name.") from error
+    except UnidentifiedImageError as error:
+        raise KdsharpError(f"{path} is not a picture that can be read: convert it to PNG or JPEG.") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise KdsharpError(f"{path} is damaged ({error}): fetch or export it again.") from error
+
+
+def write_image(path: Path, image: np.ndarray) -> Path:
+    """Write `uint8` RGB as PNG or JPEG (quality 95) by the suffix; whole or not at all."""
+    path = Path(path)
+    formats = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+    if path.suffix.lower() not in formats:
+        raise KdsharpError(f"Cannot write {path.name}: give the picture a name that ends in .png or .jpg.")
+    encoded = BytesIO()
+    Image.fromarray(image).save(encoded, formats[path.suffix.lower()], quality=95)
+    with files.atomic_write(path) as handle:
+        handle.write(encoded.getvalue())
+    return path
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """`uint8` (H, W, 3) to float32 (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+
+
+def to_image(tensor: Tensor) -> np.ndarray:
+    """float (1, 3, H, W) or (3, H, W) in [0, 1] to `uint8` (H, W, 3), rounded and clipped."""
+    planes = tensor[0] if tensor.ndim == 4 else tensor
+    return (planes.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def list_photos(folder: Path, min_size: int = 64) -> list[Path]:
+    """The pictures under a folder, sorted; damaged ones and those under `min_size` pixels are named and skipped.
+
+    Raises KdsharpError if the folder is missing or holds no usable picture.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise KdsharpError(f"There is no folder {folder}: check the path.")
+    usable = []
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
+        try:
+            with Image.open(path) as opened:
+                width, height = opened.size
+                opened.verify()
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            log.warning("skipped %s: it is damaged or not a picture", path)
+            continue
+        if min(width, height) < min_size:
+            log.warning("skipped %s: %dx%d is smaller than %d pixels", path, width, height, min_size)
+        else:
+            usable.append(path)
+    if not usable:
+        raise KdsharpError(f"{folder} holds no usable picture of at least {min_size} pixels ({', '.join(SUFFIXES)}).")
+    return usable
+
+
+def embedded_photos(split: str = "train") -> list[Path]:
+    """Photographs that scikit-image ships (public domain or CC0), for runs without any download.
+
+    `train` and `val` share no scene, except that the `val` motorcycle is the other eye of a stereo pair.
+    """
+    found = importlib.util.find_spec("skimage")
+    folder = Path(found.submodule_search_locations[0]) / "data"
+    photos = [folder / name for name in EMBEDDED[split] if (folder / name).exists()]
+    if not photos:
+        raise KdsharpError(f"scikit-image ships none of {', '.join(EMBEDDED[split])}: install the locked version.")
+    return photos
+
+
+def div2k(split: str = "train", source: Path | None = None) -> list[Path]:
+    """DIV2K's HR images (Agustsson and Timofte 2017): 800 of `train`, 100 of `valid`.
+
+    Downloads 3.5 GB (0.45 GB for `valid`) into data/, resumable; `source` names a zip or folder that you
+    already have. Raises KdsharpError if the archive is damaged or images are missing.
+    """
+    if split not in DIV2K:
+        raise KdsharpError(f"DIV2K has no split '{split}'; choose train or valid.")
+    archive = DIV2K[split]
+    if source is not None and Path(source).is_dir():
+        return list_photos(source)
+    folder = files.data_dir() / "DIV2K" / split
+    if source is not None:
+        files.unpack(Path(source), folder)
+        return list_photos(folder)
+    done = sorted(folder.rglob("*.png"))
+    if len(done) < archive.images:
+        path = files.data_dir() / f"DIV2K_{split}_HR.zip"
+        files.download(archive.urls, path, archive.sha256, archive.size, archive.md5)
+        done = sorted(files.unpack(path, folder).rglob("*.png"))
+    if len(done) < archive.images:
+        raise KdsharpError(f"{folder} holds {len(done)} of DIV2K's {archive.images} images: delete it, try again.")
+    return done
+
+
+def holdout(photos: list[Path], count: int) -> tuple[list[Path], list[Path]]:
+    """Split photographs into (training, validation): every n-th of them is held out, `count` in all."""
+    if not 0 < count < len(photos):
+        raise KdsharpError(f"Cannot hold out {count} of {len(photos)} photographs: choose 1 to {len(photos) - 1}.")
+    held = {round(index * len(photos) / count) for index in range(count)}
+    train = [photo for index, photo in enumerate(photos) if index not in held]
+    return train, [photo for index, photo in enumerate(photos) if index in held]
+
+
+def photos_for(profile: str, split: str) -> list[Path]:
+    """`quick`: the embedded photographs; `full`: DIV2K. `split` is `train` or `val`."""
+    if profile == "quick":
+        return embedded_photos(split)
+    return div2k("valid" if split == "val" else split)
+
+
+def crop_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
+    """The image without the last rows and columns that do not fill a multiple."""
+    height, width = (side - side % multiple for side in image.shape[:2])
+    return image[:height, :width]
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey: Pillow would clip it to white
+        grey = np.asarray(image).astype(np.float64)
+        grey = np.rint(grey / 257 if grey.max() > 255 else grey).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return np.array(image.convert("RGB"))
