@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import nn
@@ -60,15 +59,14 @@ def find(name_or_path: str | Path) -> Path:
     raise KdsharpError(f"There is no network '{name_or_path}': give a .safetensors file or a name ({names}).")
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a safetensors file was written by `save`."""
+    return _RECIPE in _metadata(path)
+
+
 def _metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, "pt") as handle:
             return handle.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise KdsharpError(f"{path} is not a safetensors file: train a network, or fetch it again.") from error
-
-
-def same_weights(first: nn.Module, second: nn.Module) -> bool:
-    """Whether two networks hold exactly the same values."""
-    one, two = first.state_dict(), second.state_dict()
-    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 EMBEDDED = {
-    "train": ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"),
-    "val": ("astronaut.png", "motorcycle_right.png"),
+    "train": ("chelsea.png", "rocket.jpg", "motorcycle_left.png", "motorcycle_right.png"),
+    "val": ("astronaut.png", "coffee.png"),
 }
 
 
@@ -120,10 +120,7 @@ def list_photos(folder: Path, min_size: int = 64) -> list[Path]:
 
 
 def embedded_photos(split: str = "train") -> list[Path]:
-    """Photographs that scikit-image ships (public domain or CC0), for runs without any download.
-
-    `train` and `val` share no scene, except that the `val` motorcycle is the other eye of a stereo pair.
-    """
+    """Photographs that scikit-image ships (public domain or CC0), for runs without any download."""
     found = importlib.util.find_spec("skimage")
     folder = Path(found.submodule_search_locations[0]) / "data"
     photos = [folder / name for name in EMBEDDED[split] if (folder / name).exists()]
