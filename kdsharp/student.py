@@ -37,6 +37,7 @@ class PixelShuffleStudent(nn.Module):
         if colour not in CHANNELS:
             raise KdsharpError(f"A student's colour is 'rgb' or 'luma', not '{colour}'.")
         self.scale, self.unshuffle, self.colour = scale, unshuffle, colour
+        self.multiple = unshuffle
         planes_in = CHANNELS[colour] * unshuffle**2
         planes_out = planes_in * scale**2
         layers: list[nn.Module] = [_conv(planes_in, channels), nn.ReLU()]
@@ -45,11 +46,14 @@ class PixelShuffleStudent(nn.Module):
         self.layers = nn.Sequential(*layers, _conv(channels, planes_out, gain=0.1))
 
     def forward(self, x: Tensor) -> Tensor:
-        padded, (height, width) = _pad_to_multiple(x, self.unshuffle)
-        folded = F.pixel_unshuffle(padded, self.unshuffle)
+        padded, (height, width) = _pad_to_multiple(x, self.multiple)
+        return self.forward_multiple(padded)[..., : height * self.scale, : width * self.scale]
+
+    def forward_multiple(self, x: Tensor) -> Tensor:
+        """`forward` for an H and W that are multiples of `multiple`: nothing to pad, nothing to crop."""
+        folded = F.pixel_unshuffle(x, self.unshuffle)
         corrected = self.layers(folded) + _repeat_folded(folded, self.unshuffle, self.scale)
-        out = F.pixel_shuffle(corrected, self.unshuffle * self.scale)
-        return out[..., : height * self.scale, : width * self.scale]
+        return F.pixel_shuffle(corrected, self.unshuffle * self.scale)
 
 
 class ResidualNet(nn.Module):
@@ -59,6 +63,7 @@ class ResidualNet(nn.Module):
     """
 
     colour = "rgb"
+    multiple = 1
 
     def __init__(self, scale: int = 4, channels: int = 48, blocks: int = 10) -> None:
         super().__init__()
@@ -69,6 +74,10 @@ class ResidualNet(nn.Module):
             for _ in range(blocks)
         )
         self.tail = _conv(channels, 3 * scale**2, gain=0.1)
+
+    def forward_multiple(self, x: Tensor) -> Tensor:
+        """Any size is a multiple of 1: the same as `forward`."""
+        return self(x)
 
     def forward(self, x: Tensor) -> Tensor:
         features = first = self.head(x)

@@ -1,0 +1,95 @@
+"""ONNX: the student without PyTorch. One file for pictures of every size, with what it needs to be used."""
+
+import logging
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdsharp import files
+from kdsharp.errors import KdsharpError
+from kdsharp.student import CHANNELS
+
+OPSET = 18
+
+
+class _Core(nn.Module):
+    """A network for sizes that are multiples of its unshuffle, so that no padding is traced."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, planes: Tensor) -> Tensor:
+        return self.network.forward_multiple(planes)
+
+
+def to_onnx(network: nn.Module, path: Path) -> Path:
+    """Write a student as ONNX (opset 18, float32): `input` (1, C, H, W) to `output`, both in [0, 1].
+
+    H and W are free, but multiples of the metadata's `multiple`; the caller pads (`OnnxNetwork` does). The other
+    metadata: `scale`, `colour` (rgb or luma) and `range`.
+    """
+    multiple = network.multiple
+    example = torch.rand(1, CHANNELS[network.colour], 16 * multiple, 24 * multiple)
+    rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Core(network).eval().cpu(),
+            (example,),
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_shapes={"planes": {2: multiple * rows, 3: multiple * columns}},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    model = program.model_proto
+    facts = {"scale": network.scale, "colour": network.colour, "range": "0..1", "multiple": multiple}
+    onnx.helper.set_model_props(model, {key: str(value) for key, value in facts.items()})
+    onnx.checker.check_model(model)
+    buffer = BytesIO(model.SerializeToString())
+    with files.atomic_write(Path(path)) as handle:
+        handle.write(buffer.getvalue())
+    return Path(path)
+
+
+class OnnxNetwork:
+    """An exported student in ONNX Runtime: float32 (1, C, H, W) in [0, 1] of any size to (1, C, sH, sW)."""
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or torch.get_num_threads()
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(path), sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises a kind of its own for each way to be broken
+            raise KdsharpError(f"{path} is missing or no ONNX file: export the student again.") from error
+        facts = self.session.get_modelmeta().custom_metadata_map
+        self.scale, self.multiple = int(facts.get("scale", 1)), int(facts.get("multiple", 1))
+
+    def __call__(self, planes: np.ndarray) -> np.ndarray:
+        height, width = planes.shape[-2:]
+        # ONNX Runtime is never given less than two multiples, the smallest size that was exported.
+        rows, columns = (max(side + -side % self.multiple, 2 * self.multiple) for side in (height, width))
+        if (rows, columns) != (height, width):
+            planes = np.pad(planes, ((0, 0), (0, 0), (0, rows - height), (0, columns - width)), mode="edge")
+        output = self.session.run(None, {"input": planes})[0]
+        return output[..., : height * self.scale, : width * self.scale]
+
+
+def largest_difference(network: nn.Module, exported: OnnxNetwork, height: int, width: int) -> float:
+    """Largest absolute difference between PyTorch and ONNX Runtime on random input, in units of 1/255."""
+    planes = torch.rand(1, CHANNELS[network.colour], height, width, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = network(planes)
+    return float(F.l1_loss(torch.from_numpy(exported(planes.numpy())), expected, reduction="none").max() * 255)

@@ -1,0 +1,132 @@
+"""Frames per second at 1080p: what a user gets, whole frames in and out, on what this machine has.
+
+Every figure means an output of 1920x1080, one frame at a time, after a warm-up; methods are timed in turns, so that
+a slow moment of the machine meets them all, and the median is quoted.
+"""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import onnxruntime
+import torch
+
+from kdsharp import sharpen
+from kdsharp.sharpen import Sharpener
+from kdsharp.student import CHANNELS
+from kdsharp.teacher import load_teacher
+
+HEIGHT, WIDTH = 1080, 1920
+CALL_SHRINK = 2  # the teacher of a call gets the frame at half the size
+
+
+def time_call(function: Callable[[], object], repeats: int = 10, warmup: int = 2) -> float:
+    """Median milliseconds of one call; on a GPU the call must end with its result on the CPU."""
+    return _in_turns({"": function}, repeats, warmup)[""]
+
+
+def measure(
+    students: list[str],
+    engines: list[str] | None = None,
+    repeats: int = 20,
+    teacher: str | None = None,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+) -> list[dict]:
+    """One row per network, engine and kind (`end to end`: uint8 frame in and out; `network`: planes alone).
+
+    Args:
+        students: published names or files; `engines`: `torch` and `onnx` on the CPU, and `torch` on a GPU, in
+            half precision, where there is one.
+        teacher: also time this teacher end to end, three frames only, because it is slow.
+        size: (height, width) of the output.
+
+    Rows have the keys network, engine, device, what, ms (median), fps.
+    """
+    engines = engines or ["torch", "onnx"]
+    devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+    jobs: dict[tuple[str, ...], Callable[[], object]] = {}
+    for name in students:
+        for engine in engines:
+            for device in devices if engine == "torch" else ["cpu"]:
+                jobs |= _jobs_of(name, sharpen.load_student(name, device, engine), size)
+    medians = _in_turns(jobs, repeats, warmup=3)
+    if teacher:
+        guide = load_teacher(teacher, devices[-1])
+        small = _frame(size[0] // CALL_SHRINK, size[1] // CALL_SHRINK)
+        key = (f"{teacher} (on {small.shape[1]}x{small.shape[0]})", "torch", devices[-1], "end to end")
+        medians |= _in_turns({key: lambda: guide.upscale_image(small)}, repeats=min(3, repeats), warmup=0)
+    names = ("network", "engine", "device", "what")
+    return [
+        dict(zip(names, key, strict=True)) | {"ms": round(ms, 3), "fps": round(1000 / ms, 2)}
+        for key, ms in medians.items()
+    ]
+
+
+def hardware() -> dict[str, str | int]:
+    """What the figures were measured on: processor, cores, threads, versions, and the GPU where there is one."""
+    facts: dict[str, str | int] = {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+    return facts | ({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
+
+
+def format_table(rows: list[dict]) -> str:
+    """Rows as aligned text under a line that names the hardware."""
+    facts = ", ".join(f"{key} {value}" for key, value in hardware().items())
+    width = max((len(row["network"]) for row in rows), default=7)
+    lines = [
+        f"output 1920x1080, one frame at a time, warm, medians; {facts}",
+        f"{'network':{width}}  {'engine':7} {'device':6} {'what':10} {'ms':>9} {'fps':>8}",
+    ]
+    lines += [
+        f"{row['network']:{width}}  {row['engine']:7} {row['device']:6} {row['what']:10} "
+        f"{row['ms']:9.1f} {row['fps']:8.1f}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _jobs_of(name: str, student: Sharpener, size: tuple[int, int]) -> dict[tuple[str, ...], Callable[[], object]]:
+    frame = _frame(size[0] // student.scale, size[1] // student.scale)
+    planes = np.random.default_rng(0).random(
+        (1, CHANNELS[student.network.colour], *frame.shape[:2]), dtype=np.float32
+    )
+    key = (name, student.engine, student.device)
+    return {
+        (*key, "end to end"): lambda: student(frame),
+        (*key, "network"): lambda: student.run(planes),
+    }
+
+
+def _in_turns(jobs: dict, repeats: int, warmup: int) -> dict:
+    """Median milliseconds of each job; all are run once per round."""
+    times: dict = {key: [] for key in jobs}
+    for turn in range(warmup + repeats):
+        for key, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            if turn >= warmup:
+                times[key].append((time.perf_counter() - start) * 1000)
+    return {key: statistics.median(values) for key, values in times.items()}
+
+
+def _frame(height: int, width: int) -> np.ndarray:
+    """Random pixels: the time of a plain convolution does not depend on what the picture shows."""
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+            return next(line.split(":")[1].strip() for line in handle if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
