@@ -139,7 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     from kdsharp.recipes import PRESETS, PROFILES
 
     parser = argparse.ArgumentParser(
-        "kdsharp", description="Image sharpening by knowledge distillation: make targets, train, measure, use."
+        "kdsharp",
+        description="Image sharpening by knowledge distillation: make targets, train, measure, use.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -153,8 +154,12 @@ def _parser() -> argparse.ArgumentParser:
         if preset:
             added.add_argument("preset", choices=PRESETS, metavar="PRESET", help=", ".join(PRESETS))
             added.add_argument("--profile", choices=PROFILES, default="full", help="default: %(default)s")
-            added.add_argument("--photos", type=Path, help="a folder of your own photographs instead of DIV2K")
-            added.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="as training.steps=2000")
+            added.add_argument(
+                "--photos", type=Path, help="a folder of your own photographs instead of DIV2K"
+            )
+            added.add_argument(
+                "--set", nargs="+", default=[], metavar="NAME=VALUE", help="as training.steps=2000"
+            )
             added.add_argument("--teacher", help="a teacher's name or file instead of the preset's")
 
     added = command("course", _course, "run every notebook and print one table of what came out")
@@ -168,7 +173,9 @@ def _parser() -> argparse.ArgumentParser:
     common(added, preset=True)
     added.add_argument("--folder", type=Path, required=True, help="where the store lies")
 
-    added = command("train", _train, "train a preset's student (or the self-taught teacher); resumes by itself")
+    added = command(
+        "train", _train, "train a preset's student (or the self-taught teacher); resumes by itself"
+    )
     common(added, preset=True)
     added.add_argument("--folder", type=Path, help="where the run lies (default: build/train/PRESET)")
     added.add_argument("--validation", type=Path, help="a folder of photographs to validate on")
@@ -179,9 +186,15 @@ def _parser() -> argparse.ArgumentParser:
     common(added)
     added.add_argument("--student", default="call", help="name or file (default: %(default)s)")
     added.add_argument("--teacher", help="a teacher to compare with, by name or file")
-    added.add_argument("--photos", type=Path, help="a folder of sharp photographs (default: the embedded ones)")
-    added.add_argument("--shrink", type=float, default=2.0, help="the call's shrink factor (default: %(default)s)")
-    added.add_argument("--quality", type=float, default=70.0, help="the call's JPEG quality (default: %(default)s)")
+    added.add_argument(
+        "--photos", type=Path, help="a folder of sharp photographs (default: the embedded ones)"
+    )
+    added.add_argument(
+        "--shrink", type=float, default=2.0, help="the call's shrink factor (default: %(default)s)"
+    )
+    added.add_argument(
+        "--quality", type=float, default=70.0, help="the call's JPEG quality (default: %(default)s)"
+    )
     added.add_argument("--benchmark", type=Path, help="Set5, Set14, ...: an upscaler on plain bicubic inputs")
     added.add_argument("--json", type=Path, help="also write the rows there")
 

@@ -37,7 +37,9 @@ def load(name_or_path: str | Path) -> tuple[nn.Module, Recipe]:
         with safe_open(path, "pt") as handle:
             network.load_state_dict({key: handle.get_tensor(key) for key in handle.keys()})
     except (KeyError, RuntimeError, TypeError) as error:
-        raise KdsharpError(f"{path} is not a network of this course: train one, or fetch it again.") from error
+        raise KdsharpError(
+            f"{path} is not a network of this course: train one, or fetch it again."
+        ) from error
     return network.eval().requires_grad_(False), recipe
 
 
@@ -69,4 +71,6 @@ def _metadata(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as handle:
             return handle.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise KdsharpError(f"{path} is not a safetensors file: train a network, or fetch it again.") from error
+        raise KdsharpError(
+            f"{path} is not a safetensors file: train a network, or fetch it again."
+        ) from error

@@ -115,7 +115,9 @@ def list_photos(folder: Path, min_size: int = 64) -> list[Path]:
         else:
             usable.append(path)
     if not usable:
-        raise KdsharpError(f"{folder} holds no usable picture of at least {min_size} pixels ({', '.join(SUFFIXES)}).")
+        raise KdsharpError(
+            f"{folder} holds no usable picture of at least {min_size} pixels ({', '.join(SUFFIXES)})."
+        )
     return usable
 
 
@@ -125,7 +127,9 @@ def embedded_photos(split: str = "train") -> list[Path]:
     folder = Path(found.submodule_search_locations[0]) / "data"
     photos = [folder / name for name in EMBEDDED[split] if (folder / name).exists()]
     if not photos:
-        raise KdsharpError(f"scikit-image ships none of {', '.join(EMBEDDED[split])}: install the locked version.")
+        raise KdsharpError(
+            f"scikit-image ships none of {', '.join(EMBEDDED[split])}: install the locked version."
+        )
     return photos
 
 
@@ -150,14 +154,18 @@ def div2k(split: str = "train", source: Path | None = None) -> list[Path]:
         files.download(archive.urls, path, archive.sha256, archive.size, archive.md5)
         done = sorted(files.unpack(path, folder).rglob("*.png"))
     if len(done) < archive.images:
-        raise KdsharpError(f"{folder} holds {len(done)} of DIV2K's {archive.images} images: delete it, try again.")
+        raise KdsharpError(
+            f"{folder} holds {len(done)} of DIV2K's {archive.images} images: delete it, try again."
+        )
     return done
 
 
 def holdout(photos: list[Path], count: int) -> tuple[list[Path], list[Path]]:
     """Split photographs into (training, validation): every n-th of them is held out, `count` in all."""
     if not 0 < count < len(photos):
-        raise KdsharpError(f"Cannot hold out {count} of {len(photos)} photographs: choose 1 to {len(photos) - 1}.")
+        raise KdsharpError(
+            f"Cannot hold out {count} of {len(photos)} photographs: choose 1 to {len(photos) - 1}."
+        )
     held = {round(index * len(photos) / count) for index in range(count)}
     train = [photo for index, photo in enumerate(photos) if index not in held]
     return train, [photo for index, photo in enumerate(photos) if index in held]

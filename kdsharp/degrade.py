@@ -202,7 +202,9 @@ def _pick(names: tuple[str, ...], generator: torch.Generator) -> str:
 def _shrunk_size(hr: Tensor, scale: int) -> list[int]:
     height, width = hr.shape[-2:]
     if height % scale or width % scale:
-        raise KdsharpError(f"An image of {width}x{height} cannot shrink by {scale}: crop it to a multiple first.")
+        raise KdsharpError(
+            f"An image of {width}x{height} cannot shrink by {scale}: crop it to a multiple first."
+        )
     return [height // scale, width // scale]
 
 

@@ -93,7 +93,10 @@ def train(
             running.append(terms["loss"].item())
             if step % settings.validate_every == 0 or step == settings.steps:
                 row = {"step": step, "lr": lr} | {name: term.item() for name, term in terms.items()}
-                row |= {"loss": float(np.mean(running)), "val_psnr": validate(average, validation, folder, step)}
+                row |= {
+                    "loss": float(np.mean(running)),
+                    "val_psnr": validate(average, validation, folder, step),
+                }
                 running = []
                 history.append(row)
                 progress.set_postfix(loss=f"{row['loss']:.4f}", val_psnr=f"{row['val_psnr']:.2f}")
@@ -109,7 +112,9 @@ def train(
     finally:
         progress.close()
     _save(folder, recipe, network, average, optimizer, step, history)
-    path = checkpoints.save(folder / "student.safetensors", average, recipe, **(history[-1] if history else {}))
+    path = checkpoints.save(
+        folder / "student.safetensors", average, recipe, **(history[-1] if history else {})
+    )
     return TrainingResult(average.eval(), history, path)
 
 
@@ -122,7 +127,9 @@ def learning_rate(step: int, settings: Training) -> float:
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
 
 
-def draw_batch(store: TargetStore, recipe: Recipe, step: int, device: str) -> tuple[Tensor, Tensor, Tensor | None]:
+def draw_batch(
+    store: TargetStore, recipe: Recipe, step: int, device: str
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """The batch of one step: (input, hr, target), each (N, C, h, w) in [0, 1], one plane for a luma student.
 
     Crops, positions, flips and quarter turns are drawn from (seed, step), the same for all three pictures.

@@ -106,7 +106,9 @@ def benchmark_rows(folder: Path, upscaler: str | Path) -> list[dict]:
         raise KdsharpError(f"'{upscaler}' sharpens and does not upscale: benchmarks want x4 or teacher-x4.")
     measured = {
         f"bicubic x{scale} (published protocol)": bicubic_benchmark(folder, scale),
-        f"bicubic x{scale} (RGB)": network_benchmark(lambda small: bicubic_upscale(small, scale), folder, scale),
+        f"bicubic x{scale} (RGB)": network_benchmark(
+            lambda small: bicubic_upscale(small, scale), folder, scale
+        ),
         str(upscaler): network_benchmark(network, folder, scale),
     }
     return [{"method": name, "psnr_y": scores[0], "ssim_y": scores[1]} for name, scores in measured.items()]
@@ -203,11 +205,15 @@ def _planes(
     first: np.ndarray, second: np.ndarray, border: int, channel: str
 ) -> tuple[np.ndarray, np.ndarray]:
     if first.shape != second.shape:
-        raise KdsharpError(f"Cannot compare pictures of {first.shape} and {second.shape}: bring them to one size.")
+        raise KdsharpError(
+            f"Cannot compare pictures of {first.shape} and {second.shape}: bring them to one size."
+        )
     if channel not in ("y", "rgb"):
         raise KdsharpError(f"There is no channel '{channel}'; choose y or rgb.")
     if min(first.shape[:2]) <= 2 * border:
-        raise KdsharpError(f"A picture of {first.shape[:2]} has nothing left inside a border of {border} pixels.")
+        raise KdsharpError(
+            f"A picture of {first.shape[:2]} has nothing left inside a border of {border} pixels."
+        )
     inside = slice(border, -border or None)
     pictures = [picture[inside, inside] for picture in (first, second)]
     if channel == "y" and first.ndim == 3:

@@ -89,7 +89,11 @@ class OnnxNetwork:
 
 def largest_difference(network: nn.Module, exported: OnnxNetwork, height: int, width: int) -> float:
     """Largest absolute difference between PyTorch and ONNX Runtime on random input, in units of 1/255."""
-    planes = torch.rand(1, CHANNELS[network.colour], height, width, generator=torch.Generator().manual_seed(0))
+    planes = torch.rand(
+        1, CHANNELS[network.colour], height, width, generator=torch.Generator().manual_seed(0)
+    )
     with torch.inference_mode():
         expected = network(planes)
-    return float(F.l1_loss(torch.from_numpy(exported(planes.numpy())), expected, reduction="none").max() * 255)
+    return float(
+        F.l1_loss(torch.from_numpy(exported(planes.numpy())), expected, reduction="none").max() * 255
+    )

@@ -53,7 +53,9 @@ def assets_dir() -> Path | None:
     if not (value := os.environ.get("KDSHARP_ASSETS")):
         return None
     if not Path(value).is_dir():
-        raise KdsharpError(f"KDSHARP_ASSETS is '{value}', but there is no such folder: correct it or unset it.")
+        raise KdsharpError(
+            f"KDSHARP_ASSETS is '{value}', but there is no such folder: correct it or unset it."
+        )
     return Path(value)
 
 
@@ -139,13 +141,17 @@ def unpack(archive: Path, folder: Path) -> Path:
             for member in tqdm(members, desc=f"unpacking {archive.name}", unit="file"):
                 destination = (folder / member.filename).resolve()
                 if not destination.is_relative_to(folder.resolve()):
-                    raise KdsharpError(f"{archive} holds '{member.filename}', which would land outside {folder}.")
+                    raise KdsharpError(
+                        f"{archive} holds '{member.filename}', which would land outside {folder}."
+                    )
                 if destination.exists() and destination.stat().st_size == member.file_size:
                     continue
                 with opened.open(member) as source, atomic_write(destination) as handle:
                     shutil.copyfileobj(source, handle, _BLOCK)
     except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        raise KdsharpError(f"{archive} is missing or damaged ({error}): delete it and fetch it again.") from error
+        raise KdsharpError(
+            f"{archive} is missing or damaged ({error}): delete it and fetch it again."
+        ) from error
     return folder
 
 

@@ -1,6 +1,6 @@
 """What the student is asked for: to be close to the original, to the teacher, and to look like it.
 
-    loss = hr * L1(out, HR) + teacher * L1(out, target) + perceptual * L1(VGG19(out), VGG19(goal))
+loss = hr * L1(out, HR) + teacher * L1(out, target) + perceptual * L1(VGG19(out), VGG19(goal))
 """
 
 import json
@@ -67,7 +67,9 @@ def vgg_at_hand() -> Path | None:
     folders = [files.data_dir() / "weights"]
     if assets := files.assets_dir():
         folders.append(assets / "weights")
-    found = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("vgg19*.safetensors"))]
+    found = [
+        path for folder in folders if folder.is_dir() for path in sorted(folder.glob("vgg19*.safetensors"))
+    ]
     return found[0] if found else None
 
 
@@ -88,10 +90,14 @@ def distillation_loss(
         terms["teacher"] = weights.teacher * F.l1_loss(output, target)
     if weights.perceptual:
         if perceptual is None:
-            raise KdsharpError("The recipe has a perceptual term: give VGG19 weights, or set its weight to 0.")
+            raise KdsharpError(
+                "The recipe has a perceptual term: give VGG19 weights, or set its weight to 0."
+            )
         terms["perceptual"] = weights.perceptual * perceptual(output, hr if target is None else target)
     if not terms:
-        raise KdsharpError("All loss weights are 0: give at least one of hr, teacher and perceptual a weight.")
+        raise KdsharpError(
+            "All loss weights are 0: give at least one of hr, teacher and perceptual a weight."
+        )
     return terms | {"loss": torch.stack(list(terms.values())).sum()}
 
 
@@ -103,7 +109,9 @@ def _load_features(features: nn.Module, path: Path, mean: tuple, std: tuple) -> 
             state = {key: handle.get_tensor(f"features.{key}") for key in features.state_dict()}
         features.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise KdsharpError(f"{path} holds no VGG19 features (keys features.N.weight as torchvision's).") from error
+        raise KdsharpError(
+            f"{path} holds no VGG19 features (keys features.N.weight as torchvision's)."
+        ) from error
     return tuple(json.loads(metadata.get("mean", json.dumps(mean)))), tuple(
         json.loads(metadata.get("std", json.dumps(std)))
     )

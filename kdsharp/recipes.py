@@ -267,7 +267,9 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
         for step in path:
             place = place.get(step) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place or not text:
-            raise KdsharpError(f"The recipe has no setting '{setting}': write name=value, as training.steps=2000.")
+            raise KdsharpError(
+                f"The recipe has no setting '{setting}': write name=value, as training.steps=2000."
+            )
         try:
             value = json.loads(text)
         except json.JSONDecodeError:

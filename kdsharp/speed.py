@@ -95,7 +95,9 @@ def format_table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def _jobs_of(name: str, student: Sharpener, size: tuple[int, int]) -> dict[tuple[str, ...], Callable[[], object]]:
+def _jobs_of(
+    name: str, student: Sharpener, size: tuple[int, int]
+) -> dict[tuple[str, ...], Callable[[], object]]:
     frame = _frame(size[0] // student.scale, size[1] // student.scale)
     planes = np.random.default_rng(0).random(
         (1, CHANNELS[student.network.colour], *frame.shape[:2]), dtype=np.float32

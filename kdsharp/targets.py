@@ -69,7 +69,9 @@ def build(
             progress.update()
         progress.close()
     if not about["count"]:
-        raise KdsharpError(f"None of the {len(photos)} photos could be used: {'; '.join(about['skipped'].values())}")
+        raise KdsharpError(
+            f"None of the {len(photos)} photos could be used: {'; '.join(about['skipped'].values())}"
+        )
     return open_store(folder)
 
 
@@ -78,9 +80,13 @@ def open_store(folder: Path) -> TargetStore:
     folder = Path(folder)
     about = _read_about(folder)
     if about is None:
-        raise KdsharpError(f"There is no target store in {folder}: build one first (notebook 05, or `kdsharp targets`).")
+        raise KdsharpError(
+            f"There is no target store in {folder}: build one first (notebook 05, or `kdsharp targets`)."
+        )
     if about["photos_done"] < len(about["identity"]["photos"]):
-        raise KdsharpError(f"The target store in {folder} is half-made: build it again with the same recipe to finish.")
+        raise KdsharpError(
+            f"The target store in {folder} is half-made: build it again with the same recipe to finish."
+        )
     opened = {
         name: np.load(folder / f"{name}.npy", mmap_mode="r")[: about["count"]]
         for name in ("hr", "input", "target")

@@ -92,7 +92,9 @@ class Teacher:
                 result = self.run(tile)
             if torch.isfinite(result).all():
                 return result
-            log.warning("half precision overflowed in %s: this tile is done again in single precision", self.name)
+            log.warning(
+                "half precision overflowed in %s: this tile is done again in single precision", self.name
+            )
         return self.run(tile)
 
 
@@ -137,7 +139,9 @@ def at_hand() -> list[str]:
 def official_file(name: str) -> Path:
     """The official file of a teacher, downloaded into data/weights and verified if it is not there yet."""
     if name not in OFFICIAL:
-        raise KdsharpError(f"There is no teacher '{name}'; give a file or one of {OWN}, {', '.join(OFFICIAL)}.")
+        raise KdsharpError(
+            f"There is no teacher '{name}'; give a file or one of {OWN}, {', '.join(OFFICIAL)}."
+        )
     known = OFFICIAL[name]
     path = files.data_dir() / "weights" / f"{name}.pth"
     return files.download(known.url, path, known.sha256, known.size)
@@ -175,8 +179,12 @@ def _local_file(name: str) -> Path | None:
 def _read(path: Path, device: str) -> ImageModelDescriptor:
     try:
         descriptor = ModelLoader(device=device).load_from_file(path)
-    except Exception as error:  # spandrel, pickle and torch each raise their own kinds for a file of another kind
-        raise KdsharpError(f"{path} holds no network that is known: give a .pth or .safetensors file.") from error
+    except (
+        Exception
+    ) as error:  # spandrel, pickle and torch each raise their own kinds for a file of another kind
+        raise KdsharpError(
+            f"{path} holds no network that is known: give a .pth or .safetensors file."
+        ) from error
     if not isinstance(descriptor, ImageModelDescriptor):
         raise KdsharpError(f"{path} holds a network that does not turn one picture into another.")
     descriptor.eval().model.requires_grad_(False)

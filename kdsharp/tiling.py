@@ -63,7 +63,9 @@ def _run(
     spans = [(row, column) for row in _spans(height, tile, blend) for column in _spans(width, tile, blend)]
     total = torch.zeros(count, channels, height * scale, width * scale)
     weights = torch.zeros(1, 1, height * scale, width * scale)
-    for (top, bottom), (left, right) in tqdm(spans, desc="tiles", unit="tile", disable=len(spans) < 4, leave=False):
+    for (top, bottom), (left, right) in tqdm(
+        spans, desc="tiles", unit="tile", disable=len(spans) < 4, leave=False
+    ):
         outer_top, outer_left = max(0, top - context), max(0, left - context)
         patch = images[:, :, outer_top : bottom + context, outer_left : right + context].to(device)
         result = network(patch).float().cpu()
@@ -100,4 +102,8 @@ def _ramp(length: int, blend: int, fade_in: bool, fade_out: bool) -> Tensor:
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
     text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text or "out of memory" in text
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "can't allocate memory" in text
+        or "out of memory" in text
+    )

@@ -1,0 +1,151 @@
+"""Run the whole course: every notebook from a fresh kernel, and one table of what came out.
+
+A notebook fails if a cell raises, if a cell was not executed, if a widget's callback raised (front ends hide that
+in the Output widget's state), or if it drew a blank figure or none at all.
+"""
+
+import base64
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from PIL import Image
+
+from kdsharp import evaluate, files
+from kdsharp.errors import KdsharpError
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = {"quick": 900, "full": 24 * 3600}
+
+
+def run_course(notebooks: Path, out: Path, profile: str = "quick") -> list[dict]:
+    """Execute `notebooks`/NN_*.ipynb in order; executed copies and figures go to `out`, the table to the log.
+
+    Returns one row per notebook: notebook, seconds, state (`ok` or what is wrong). A failing notebook does not
+    stop the next. Raises KdsharpError if the folder holds no notebook.
+    """
+    found = sorted(Path(notebooks).glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise KdsharpError(f"There are no notebooks in {notebooks}: run this from a checkout of the course.")
+    rows = []
+    for path in found:
+        start = time.monotonic()
+        notebook, failure = execute(path, profile)
+        problems = ([failure] if failure else []) + list(inspect(notebook))
+        keep(notebook, path.stem, Path(out))
+        rows.append(
+            {
+                "notebook": path.stem,
+                "seconds": round(time.monotonic() - start, 1),
+                "state": "; ".join(problems) or "ok",
+            }
+        )
+        log.info("%-22s %7.1f s  %s", path.stem, rows[-1]["seconds"], rows[-1]["state"])
+    files.write_json(Path(out) / "course.json", rows)
+    log.info("\n%s", format_report(rows, Path(out)))
+    return rows
+
+
+def execute(path: Path, profile: str) -> tuple[NotebookNode, str | None]:
+    """Run one notebook in its own folder with this interpreter; returns it and what stopped it, if anything."""
+    notebook = nbformat.read(path, as_version=4)
+    # A kernel of this very interpreter, whatever kernels the user has registered under the same name.
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT_SECONDS[profile],
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.create_kernel_manager()
+    client.km.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    environment = os.environ | {
+        "KDSHARP_PROFILE": profile,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    }
+    try:
+        client.execute(env=environment)
+    except CellExecutionError as error:
+        return notebook, f"raised {error.ename}: {str(error.evalue).splitlines()[0] if error.evalue else ''}"
+    except (CellTimeoutError, DeadKernelError) as error:
+        return notebook, f"{type(error).__name__}: a cell took too long or the kernel died"
+    return notebook, None
+
+
+def inspect(notebook: NotebookNode) -> Iterator[str]:
+    """What is wrong with an executed notebook, one short phrase each."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    if left := sum(cell.execution_count is None for cell in code):
+        yield f"{left} cells were not executed"
+    outputs = [output for cell in code for output in cell.outputs]
+    outputs += list(_widget_outputs(notebook))
+    for output in outputs:
+        if output["output_type"] == "error":
+            yield f"an output shows {output['ename']}: {output['evalue']}"
+    pictures = list(_pictures(outputs))
+    if not pictures:
+        yield "it drew no figure"
+    for number, picture in enumerate(pictures, 1):
+        if is_blank(picture):
+            yield f"figure {number} is blank"
+
+
+def is_blank(png: bytes) -> bool:
+    """Whether a PNG shows one colour all over."""
+    with Image.open(BytesIO(png)) as opened:
+        return float(np.asarray(opened.convert("L")).std()) < 1.0
+
+
+def keep(notebook: NotebookNode, name: str, out: Path) -> None:
+    """Write the executed notebook and its figures under `out`."""
+    with files.atomic_write(out / f"{name}.ipynb") as handle:
+        handle.write(nbformat.writes(notebook).encode())
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    for number, picture in enumerate(_pictures(outputs), 1):
+        with files.atomic_write(out / "figures" / f"{name}-{number:02d}.png") as handle:
+            handle.write(picture)
+
+
+def format_report(rows: list[dict], out: Path) -> str:
+    """The closing table: seconds and state, then quality, then frames per second."""
+    lines = [f"{'notebook':22} {'seconds':>8}  state"]
+    lines += [f"{row['notebook']:22} {row['seconds']:8.1f}  {row['state']}" for row in rows]
+    lines += [f"{'total':22} {sum(row['seconds'] for row in rows):8.1f}"]
+    quality, speed = out / "results" / "evaluate.json", out / "results" / "speed.json"
+    if quality.exists():
+        lines += [
+            "",
+            "quality on held-out photographs (PSNR in dB)",
+            evaluate.format_table(files.read_json(quality)),
+        ]
+    if speed.exists():
+        lines += ["", "1920x1080, one frame at a time", f"{'network':34} {'engine':7} {'what':11} {'fps':>8}"]
+        lines += [
+            f"{row['network']:34} {row['engine']:7} {row['what']:11} {row['fps']:8.1f}"
+            for row in files.read_json(speed)
+        ]
+    return "\n".join(lines)
+
+
+def _widget_outputs(notebook: NotebookNode) -> Iterator[dict]:
+    """Outputs that lie in the state of Output widgets, where exceptions of callbacks end up."""
+    kinds = notebook.metadata.get("widgets", {})
+    for widgets in kinds.values():
+        for model in widgets.get("state", {}).values():
+            if model.get("model_name") == "OutputModel":
+                yield from model["state"].get("outputs", [])
+
+
+def _pictures(outputs: list[dict]) -> Iterator[bytes]:
+    for output in outputs:
+        if png := output.get("data", {}).get("image/png"):
+            yield base64.b64decode(png)
