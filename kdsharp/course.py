@@ -1,12 +1,14 @@
 """Run the whole course: every notebook from a fresh kernel, and one table of what came out.
 
-A notebook fails if a cell raises, if a cell was not executed, if a widget's callback raised (front ends hide that
-in the Output widget's state), or if it drew a blank figure or none at all.
+A notebook fails if a cell raises, if a cell was not executed, if a widget's callback or a thread raised
+(front ends hide that in the Output widget's state, or in a stream), if it drew a blank figure, or if it drew none
+though its code draws.
 """
 
 import base64
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -25,24 +27,36 @@ from kdsharp.errors import KdsharpError
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = {"quick": 900, "full": 24 * 3600}
+TIMEOUT_SECONDS = {"quick": 900, "full": 24 * 3600}  # of one cell
+# Matplotlib's calls and our own figures: a notebook that uses one of them has to show a picture.
+_DRAWS = re.compile(r"\b(plt|figures)\.\w")
 
 
 def run_course(notebooks: Path, out: Path, profile: str = "quick") -> list[dict]:
     """Execute `notebooks`/NN_*.ipynb in order; executed copies and figures go to `out`, the table to the log.
 
-    Returns one row per notebook: notebook, seconds, state (`ok` or what is wrong). A failing notebook does not
-    stop the next. Raises KdsharpError if the folder holds no notebook.
+    Results of an earlier run are removed first, so that the table never shows them as new. Returns one row
+    per notebook: notebook, seconds, state (`ok` or what is wrong). A failing notebook does not stop the next.
+    Raises KdsharpError if the folder holds no notebook.
     """
+    out = Path(out)
     found = sorted(Path(notebooks).glob("[0-9][0-9]_*.ipynb"))
     if not found:
         raise KdsharpError(f"There are no notebooks in {notebooks}: run this from a checkout of the course.")
+    old = [*out.glob("*.ipynb"), *(out / "figures").glob("*.png"), *(out / "results").glob("*.json")]
+    for path in old:
+        path.unlink()
     rows = []
-    for path in found:
+    for number, path in enumerate(found, 1):
+        log.info("%s (%d of %d) ...", path.stem, number, len(found))
         start = time.monotonic()
-        notebook, failure = execute(path, profile)
-        problems = ([failure] if failure else []) + list(inspect(notebook))
-        keep(notebook, path.stem, Path(out))
+        try:
+            notebook, failure = execute(path, profile)
+        except Exception as error:  # an unreadable file, no kernel: it never hides the other notebooks
+            problems = [f"could not be run, {type(error).__name__}: {_first_line(error)}"]
+        else:
+            problems = [failure] if failure else list(inspect(notebook))
+            keep(notebook, path.stem, out)
         rows.append(
             {
                 "notebook": path.stem,
@@ -51,14 +65,14 @@ def run_course(notebooks: Path, out: Path, profile: str = "quick") -> list[dict]
             }
         )
         log.info("%-22s %7.1f s  %s", path.stem, rows[-1]["seconds"], rows[-1]["state"])
-    files.write_json(Path(out) / "course.json", rows)
-    log.info("\n%s", format_report(rows, Path(out)))
+    files.write_json(out / "course.json", rows)
+    log.info("\n%s", format_report(rows, out))
     return rows
 
 
 def execute(path: Path, profile: str) -> tuple[NotebookNode, str | None]:
-    """Run one notebook in its own folder with this interpreter; returns it and what stopped it, if anything."""
-    notebook = nbformat.read(path, as_version=4)
+    """Run one notebook in its own folder with this interpreter; returns it and what stopped it, or None."""
+    notebook = _emptied(nbformat.read(path, as_version=4))
     # A kernel of this very interpreter, whatever kernels the user has registered under the same name.
     client = NotebookClient(
         notebook,
@@ -75,9 +89,11 @@ def execute(path: Path, profile: str) -> tuple[NotebookNode, str | None]:
     try:
         client.execute(env=environment)
     except CellExecutionError as error:
-        return notebook, f"raised {error.ename}: {str(error.evalue).splitlines()[0] if error.evalue else ''}"
-    except (CellTimeoutError, DeadKernelError) as error:
-        return notebook, f"{type(error).__name__}: a cell took too long or the kernel died"
+        return notebook, f"raised {error.ename}: {_first_line(error.evalue)}"
+    except CellTimeoutError:
+        return notebook, f"a cell took longer than {TIMEOUT_SECONDS[profile]} seconds"
+    except DeadKernelError:
+        return notebook, "its kernel died (out of memory?)"
     return notebook, None
 
 
@@ -86,13 +102,14 @@ def inspect(notebook: NotebookNode) -> Iterator[str]:
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     if left := sum(cell.execution_count is None for cell in code):
         yield f"{left} cells were not executed"
-    outputs = [output for cell in code for output in cell.outputs]
-    outputs += list(_widget_outputs(notebook))
+    outputs = _outputs(notebook)
     for output in outputs:
         if output["output_type"] == "error":
-            yield f"an output shows {output['ename']}: {output['evalue']}"
+            yield f"an output shows {output['ename']}: {_first_line(output['evalue'])}"
+        elif "Traceback (most recent call last)" in output.get("text", ""):
+            yield f"an output shows a traceback: {output['text'].strip().splitlines()[-1]}"
     pictures = list(_pictures(outputs))
-    if not pictures:
+    if not pictures and any(_DRAWS.search(cell.source) for cell in code):
         yield "it drew no figure"
     for number, picture in enumerate(pictures, 1):
         if is_blank(picture):
@@ -100,17 +117,18 @@ def inspect(notebook: NotebookNode) -> Iterator[str]:
 
 
 def is_blank(png: bytes) -> bool:
-    """Whether a PNG shows one colour all over."""
+    """Whether a PNG shows one colour all over; transparent parts count as white."""
     with Image.open(BytesIO(png)) as opened:
-        return float(np.asarray(opened.convert("L")).std()) < 1.0
+        layer = opened.convert("RGBA")
+    page = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return float(np.asarray(page).std(axis=(0, 1)).max()) < 1.0
 
 
 def keep(notebook: NotebookNode, name: str, out: Path) -> None:
     """Write the executed notebook and its figures under `out`."""
     with files.atomic_write(out / f"{name}.ipynb") as handle:
         handle.write(nbformat.writes(notebook).encode())
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    for number, picture in enumerate(_pictures(outputs), 1):
+    for number, picture in enumerate(_pictures(_outputs(notebook)), 1):
         with files.atomic_write(out / "figures" / f"{name}-{number:02d}.png") as handle:
             handle.write(picture)
 
@@ -128,12 +146,38 @@ def format_report(rows: list[dict], out: Path) -> str:
             evaluate.format_table(files.read_json(quality)),
         ]
     if speed.exists():
-        lines += ["", "1920x1080, one frame at a time", f"{'network':34} {'engine':7} {'what':11} {'fps':>8}"]
+        measured = files.read_json(speed)
+        width = max((len(row["network"]) for row in measured), default=7)
         lines += [
-            f"{row['network']:34} {row['engine']:7} {row['what']:11} {row['fps']:8.1f}"
-            for row in files.read_json(speed)
+            "",
+            "speed at 1920x1080, one frame at a time, median",
+            f"{'network':{width}}  {'engine':7} {'device':6} {'what':10} {'ms':>9} {'fps':>8}",
+        ]
+        lines += [
+            f"{row['network']:{width}}  {row['engine']:7} {row['device']:6} {row['what']:10} "
+            f"{row['ms']:9.1f} {row['fps']:8.1f}"
+            for row in measured
         ]
     return "\n".join(lines)
+
+
+def _first_line(text: object) -> str:
+    return (str(text).strip().splitlines() or [""])[0]
+
+
+def _emptied(notebook: NotebookNode) -> NotebookNode:
+    """Without outputs and execution counts of an earlier run, which would pass for this one's."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def _outputs(notebook: NotebookNode) -> list[dict]:
+    """All outputs, those inside Output widgets included."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return outputs + list(_widget_outputs(notebook))
 
 
 def _widget_outputs(notebook: NotebookNode) -> Iterator[dict]:
