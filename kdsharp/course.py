@@ -1,8 +1,8 @@
 """Run the whole course: every notebook from a fresh kernel, and one table of what came out.
 
 A notebook fails if a cell raises, if a cell was not executed, if a widget's callback or a thread raised
-(front ends hide that in the Output widget's state, or in a stream), if it drew a blank figure, or if it drew none
-though its code draws.
+(front ends hide that in the Output widget's state, or in a stream), if it drew a blank figure, or if it
+drew none though its code draws.
 """
 
 import base64
