@@ -1,0 +1,134 @@
+"""Keep the notebooks in shape: without arguments it checks them, with --fix it mends what it can.
+
+The shape: a bootstrap cell that is the same everywhere, one cell tagged `parameters`, short cells, no
+outputs, and a badge that opens the notebook in Colab. The repository's owner and name come from
+pyproject.toml, and from there only.
+"""
+
+import argparse
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_CODE_CELLS = 25
+MAX_LINES = 15
+MAX_BOOTSTRAP_LINES = 8
+BADGE = (
+    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    "(https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name})"
+)
+BOOTSTRAP = """\
+import importlib.util, os, subprocess, sys
+if importlib.util.find_spec("kdsharp") is None and "COLAB_RELEASE_TAG" in os.environ:
+    source = os.environ.get("KDSHARP_SOURCE", "git+{url}")
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)"""
+
+_KEPT = {"accelerator", "colab"}  # how Colab chooses the GPU
+_RUN_TRACES = {"execution", "collapsed", "outputId", "colab", "executionInfo", "ExecuteTime"}
+_HOST = "https://github.com/"
+_BADGE_SHAPE = re.compile(
+    r"\[!\[Open in Colab\]\([^)]*\)\]"
+    r"\(https://colab\.research\.google\.com/github/[^/)]+/[^/)]+/blob/[^/)]+/notebooks/(?P<name>[^)]*)\)"
+)
+_SOURCE_SHAPE = re.compile(r'"git\+https://github\.com/[^"]*"')
+
+
+def repository(root: Path = ROOT) -> str:
+    """The repository's URL, from [project.urls] of pyproject.toml."""
+    with open(root / "pyproject.toml", "rb") as handle:
+        return tomllib.load(handle)["project"]["urls"]["Repository"].removesuffix(".git").rstrip("/")
+
+
+def badge(name: str, url: str) -> str:
+    """The badge of the notebook file `name`, as Markdown."""
+    return BADGE.format(slug=url.removeprefix(_HOST), name=name)
+
+
+def bootstrap(url: str) -> str:
+    """The cell that installs kdsharp on Colab and does nothing elsewhere."""
+    return BOOTSTRAP.format(url=url)
+
+
+def problems(notebook: NotebookNode, name: str, url: str) -> list[str]:
+    """What is out of shape in a notebook, one sentence each; an empty list is good."""
+    found = []
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    first = notebook.cells[0] if notebook.cells else None
+    if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
+        found.append("the first cell is not a text cell with a title")
+    elif badge(name, url) not in first.source:
+        found.append("the first cell lacks the badge of this notebook and repository (run with --fix)")
+    if not code or code[0].source != bootstrap(url):
+        found.append("the first code cell is not the bootstrap cell (run with --fix, or copy it)")
+    elif len(code[0].source.splitlines()) > MAX_BOOTSTRAP_LINES:
+        found.append(f"the bootstrap cell has more than {MAX_BOOTSTRAP_LINES} lines")
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        found.append(f"{len(tagged)} cells are tagged 'parameters' instead of one")
+    if len(code) > MAX_CODE_CELLS:
+        found.append(f"{len(code)} code cells, more than {MAX_CODE_CELLS}")
+    for number, cell in enumerate(code, 1):
+        if (lines := len(cell.source.splitlines())) > MAX_LINES:
+            found.append(f"code cell {number} has {lines} lines, more than {MAX_LINES}")
+        if not cell.source.strip():
+            found.append(f"code cell {number} is empty")
+        if cell.outputs or cell.execution_count is not None:
+            found.append(f"code cell {number} has outputs (run with --fix)")
+    if "widgets" in notebook.metadata:
+        found.append("widget state is saved (run with --fix)")
+    return found
+
+
+def fixed(notebook: NotebookNode, url: str) -> NotebookNode:
+    """Without outputs and widget state, and with the repository's address in badge and bootstrap cell."""
+    slug = url.removeprefix(_HOST)
+    notebook.metadata = nbformat.from_dict(
+        {key: value for key, value in notebook.metadata.items() if key in _KEPT}
+        | {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            for key in _RUN_TRACES & cell.metadata.keys():
+                del cell.metadata[key]
+            cell.source = _SOURCE_SHAPE.sub(f'"git+{url}"', cell.source)
+        else:
+            cell.source = _BADGE_SHAPE.sub(lambda m: BADGE.format(slug=slug, name=m["name"]), cell.source)
+    return notebook
+
+
+def fix_readme(text: str, url: str) -> str:
+    """The README with the repository's address in its badges."""
+    slug = url.removeprefix(_HOST)
+    return _BADGE_SHAPE.sub(lambda m: BADGE.format(slug=slug, name=m["name"]), text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check (or mend, then check) all notebooks; 1 if something is still out of shape."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fix", action="store_true", help="strip outputs, write the badges' owner and name")
+    chosen = parser.parse_args(arguments)
+    url, bad = repository(), 0
+    if chosen.fix:
+        readme = ROOT / "README.md"
+        readme.write_text(fix_readme(readme.read_text(encoding="utf-8"), url), encoding="utf-8")
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        if chosen.fix:
+            nbformat.write(fixed(notebook, url), path)
+        for problem in problems(notebook, path.name, url):
+            print(f"{path.name}: {problem}")
+            bad += 1
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
