@@ -1,29 +1,39 @@
-# make course: run the whole course; make test: run all tests. Both set up .venv first.
+# make course: run every notebook; make test: all tests. Both set up .venv first, once.
+# Others: make colab (the notebooks with Colab's versions), make badges, make lint, make clean.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= course,test
+PROFILE ?= quick
 RUN = $(VENV)/bin/python
+STAMP = $(VENV)/.installed-$(EXTRAS)
 
-.PHONY: course test setup badges strip clean
+.PHONY: course test setup lint badges colab clean
 
 course: setup
-	$(RUN) -m kdsharp course
+	$(RUN) -m kdsharp course --profile $(PROFILE)
 
-test: setup
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
+test: setup lint
 	$(RUN) -m pytest
 
-setup: $(VENV)/.installed
+setup: $(STAMP)
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+# Installing happens again only when one of these two files, or EXTRAS, changes.
+$(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
-	@echo '$(EXTRAS)' > $@
+	$(RUN) -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
 
-# Writes the repository's owner and name (pyproject.toml) into every badge, and strips outputs.
-badges strip: setup
+lint: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) tools/notebooks.py
+
+# Strips the notebooks' outputs and writes the repository's owner and name (pyproject.toml) into every badge.
+badges: setup
 	$(RUN) tools/notebooks.py --fix
+
+colab:
+	bash tools/colab_lane.sh
 
 clean:
 	rm -rf build $(VENV)
