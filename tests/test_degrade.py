@@ -1,0 +1,91 @@
+"""Properties of the degradations: seeded, bounded, per image, and as strong as asked."""
+
+import numpy as np
+import pytest
+import torch
+
+from kdsharp import data, evaluate
+from kdsharp.degrade import add_noise, add_poisson_noise, degrade, resize
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Blur, Downscale, RealEsrgan, VideoCall
+
+ALL = [Downscale(dirty_share=0.5), VideoCall(), RealEsrgan(), RealEsrgan(scale=2), Blur(), Blur("motion", (3, 9)),
+       Blur("defocus", (1, 4))]  # fmt: skip
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def hr(picture: np.ndarray) -> torch.Tensor:
+    return torch.cat([data.to_tensor(picture[:128, :160]), data.to_tensor(picture[100:228, 200:360])])
+
+
+@pytest.mark.parametrize("settings", ALL, ids=str)
+def test_shapes_ranges_and_seeds(hr: torch.Tensor, settings) -> None:
+    out = degrade(hr, settings, seeded())
+    scale = getattr(settings, "scale", 1)
+    assert out.input.shape == (2, 3, 128 // scale, 160 // scale)
+    for stage in out.stages.values():
+        assert stage.isfinite().all() and stage.min() >= 0 and stage.max() <= 1
+    assert torch.equal(out.input, degrade(hr, settings, seeded()).input)
+    assert not torch.equal(out.input, degrade(hr, settings, seeded(1)).input)
+    assert torch.allclose(out.input * 255, (out.input * 255).round(), atol=1e-3)  # what an 8-bit frame can hold
+    assert next(iter(out.stages.values())) is hr
+
+
+def test_a_worse_call_is_worse(hr: torch.Tensor) -> None:
+    def quality(shrink: float, jpeg: float) -> float:
+        result = degrade(hr, evaluate.fixed_call(shrink, jpeg), seeded()).input
+        return evaluate.psnr(data.to_image(result[:1]), data.to_image(hr[:1]))
+
+    assert quality(1.5, 85) > quality(2, 70) > quality(3, 50)
+
+
+def test_video_call_is_the_opencv_chain(picture: np.ndarray) -> None:
+    """Shrink by area, JPEG, enlarge bilinearly: the same as OpenCV and libjpeg do, but for rounding."""
+    import cv2
+
+    image = np.ascontiguousarray(picture[:256, :320])
+    small = cv2.resize(image, (160, 128), interpolation=cv2.INTER_AREA)
+    coded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
+    decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
+    expected = cv2.resize(decoded, (320, 256), interpolation=cv2.INTER_LINEAR)
+    ours = data.to_image(degrade(data.to_tensor(image), evaluate.fixed_call(2, 70), seeded()).input)
+    assert evaluate.psnr(ours, expected) > evaluate.psnr(expected, image) + 8
+
+
+def test_noise_is_as_strong_as_asked_and_grey_where_asked() -> None:
+    flat = torch.full((2, 3, 200, 200), 0.5)
+    noisy = add_noise(flat, torch.tensor([0.02, 0.06]), torch.tensor([False, True]), seeded()) - flat
+    assert noisy[0].std().item() == pytest.approx(0.02, rel=0.03)
+    assert noisy[1].std().item() == pytest.approx(0.06, rel=0.03)
+    assert torch.equal(noisy[1, 0], noisy[1, 2]) and not torch.equal(noisy[0, 0], noisy[0, 2])
+
+
+def test_shot_noise_grows_with_brightness() -> None:
+    ramp = torch.linspace(0.05, 0.9, 256).expand(1, 3, 256, 256).clone()
+    noise = add_poisson_noise(ramp, torch.tensor([1.0]), torch.tensor([False]), seeded()) - ramp
+    dark, bright = noise[..., 20:60].var(), noise[..., 180:220].var()
+    expected = ramp[..., 180:220].mean() / ramp[..., 20:60].mean()
+    assert (bright / dark).item() == pytest.approx(expected.item(), rel=0.15)
+
+
+def test_sizes_and_names_that_do_not_work_are_explained(hr: torch.Tensor) -> None:
+    with pytest.raises(KdsharpError, match="multiple"):
+        degrade(hr[..., :126], Downscale(scale=4), seeded())
+    with pytest.raises(KdsharpError, match="no blur"):
+        degrade(hr, Blur("sideways"), seeded())
+    with pytest.raises(KdsharpError, match="no resize filter"):
+        resize(hr, (10, 10), "lanczos")
+
+
+def test_a_single_pixel_survives_a_call() -> None:
+    assert degrade(torch.rand(1, 3, 1, 1), VideoCall(), seeded()).input.shape == (1, 3, 1, 1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_the_gpu_draws_the_same_chances(hr: torch.Tensor) -> None:
+    on_gpu = degrade(hr.cuda(), VideoCall(), seeded()).input.cpu()
+    assert (on_gpu - degrade(hr, VideoCall(), seeded()).input).abs().mean() < 1 / 255
