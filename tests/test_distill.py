@@ -1,0 +1,210 @@
+"""Stores and training: resumed equals never stopped, faults keep what was good, and the student learns."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kdsharp import checkpoints, data, distill, losses, recipes, student, targets, teacher
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Losses, Network, Recipe, Store, Training
+
+SETTINGS = Training(steps=12, batch=2, patch=32, validate_every=6, checkpoint_seconds=0.0, warmup=0.1)
+
+
+def recipe(**changed: object) -> Recipe:
+    base = recipes.preset("video-call", "quick")
+    small = Network("student", {"scale": 1, "unshuffle": 4, "channels": 8, "body": 1, "colour": "luma"})
+    base = dataclasses.replace(
+        base, student=small, training=SETTINGS, store=Store(crop=64, crops_per_photo=6, group=2), teacher=None
+    )
+    return dataclasses.replace(base, **changed)
+
+
+@pytest.fixture
+def guide() -> teacher.Teacher:
+    torch.manual_seed(0)
+    network = student.build(Network("residual", {"scale": 4, "channels": 8, "blocks": 1}))
+    return teacher.Teacher("tiny", 4, network.eval().requires_grad_(False))
+
+
+@pytest.fixture
+def store(tmp_path: Path, guide: teacher.Teacher) -> targets.TargetStore:
+    return targets.build(tmp_path / "store", data.embedded_photos("train"), recipe(), guide)
+
+
+def content(store: targets.TargetStore) -> list[bytes]:
+    return [np.asarray(array).tobytes() for array in (store.hr, store.input, store.target)]
+
+
+def test_store_holds_what_the_teacher_said(store: targets.TargetStore, guide: teacher.Teacher) -> None:
+    assert len(store) == 6 * len(data.embedded_photos("train"))
+    assert store.hr.shape == store.input.shape == store.target.shape == (len(store), 64, 64, 3)
+    assert not np.array_equal(store.hr, store.input) and not np.array_equal(store.target, store.input)
+
+
+def test_stopped_store_ends_with_the_same_bytes(
+    tmp_path: Path, store: targets.TargetStore, guide: teacher.Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, read, seen = data.embedded_photos("train"), data.read_image, []
+
+    def interrupted(path: Path) -> np.ndarray:
+        seen.append(path)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return read(path)
+
+    monkeypatch.setattr(data, "read_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        targets.build(tmp_path / "again", photos, recipe(), guide)
+    with pytest.raises(KdsharpError, match="half-made"):
+        targets.open_store(tmp_path / "again")
+    again = targets.build(tmp_path / "again", photos, recipe(), guide)
+    assert seen[2:4] == [photos[2], photos[2]] and content(again) == content(store)
+
+
+def test_reopening_does_not_ask_the_teacher(store: targets.TargetStore) -> None:
+    def never(_: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("the teacher was asked again")
+
+    reopened = targets.build(
+        store.folder, data.embedded_photos("train"), recipe(), teacher.Teacher("tiny", 4, never)
+    )
+    assert content(reopened) == content(store)
+
+
+def test_store_of_another_recipe_is_left_alone(store: targets.TargetStore, guide: teacher.Teacher) -> None:
+    before = content(store)
+    other = recipe(store=Store(crop=48))
+    with pytest.raises(KdsharpError, match="another recipe"):
+        targets.build(store.folder, data.embedded_photos("train"), other, guide)
+    assert content(targets.open_store(store.folder)) == before
+
+
+def test_bad_photos_are_skipped_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "text.png").write_text("no")
+    data.write_image(tmp_path / "dot.png", np.zeros((1, 1, 3), np.uint8))
+    photos = [tmp_path / "text.png", data.embedded_photos()[0], tmp_path / "dot.png"]
+    made = targets.build(tmp_path / "s", photos, recipe(losses=Losses()), None)
+    assert len(made) == 6 and set(made.about["skipped"]) == {"text.png", "dot.png"}
+    assert "text.png" in caplog.text and "dot.png" in caplog.text
+    with pytest.raises(KdsharpError, match="None of the 1 photos"):
+        targets.build(tmp_path / "t", photos[:1], recipe(losses=Losses()), None)
+
+
+def weights(result: distill.TrainingResult) -> torch.Tensor:
+    return torch.cat([value.flatten() for value in result.network.state_dict().values()])
+
+
+def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, store: targets.TargetStore) -> None:
+    whole = distill.train(recipe(), store, store, tmp_path / "whole")
+
+    def stop(row: dict) -> None:
+        if row["step"] == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distill.train(recipe(), store, store, tmp_path / "parts", on_progress=stop)
+    assert not (tmp_path / "parts" / "student.safetensors").exists()
+    parts = distill.train(recipe(), store, store, tmp_path / "parts")
+    assert torch.equal(weights(parts), weights(whole)) and parts.history == whole.history
+    loaded, saved_recipe = checkpoints.load(parts.checkpoint)
+    assert saved_recipe == recipe()
+    assert all(torch.equal(loaded.state_dict()[key], value) for key, value in parts.network.state_dict().items())
+    assert (tmp_path / "parts" / "validation-000012.png").exists()
+
+
+def test_folder_of_another_run_is_left_alone(tmp_path: Path, store: targets.TargetStore) -> None:
+    distill.train(recipe(), store, store, tmp_path / "run")
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    other = recipe(training=dataclasses.replace(SETTINGS, steps=20))
+    with pytest.raises(KdsharpError, match="another recipe"):
+        distill.train(other, store, store, tmp_path / "run")
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def test_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
+    tmp_path: Path, store: targets.TargetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = distill.draw_batch
+
+    def poisoned(store: targets.TargetStore, recipe: Recipe, step: int, device: str):
+        inputs, hr, target = draw(store, recipe, step, device)
+        return (inputs * float("nan") if step == 5 else inputs), hr, target
+
+    monkeypatch.setattr(distill, "draw_batch", poisoned)
+    with pytest.raises(KdsharpError, match="not finite at step 5"):
+        distill.train(recipe(), store, store, tmp_path / "run")
+    kept = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert kept["step"] == 5
+    assert all(value.isfinite().all() for value in kept["network"].values())
+
+
+@pytest.mark.heavy
+def test_a_student_learns(tmp_path: Path) -> None:
+    """From scratch on four photographs, within a minute: better than its input on photographs it never saw."""
+    settings = Training(steps=250, batch=8, patch=64, learning_rate=2e-3, validate_every=250, ema=0.98)
+    learned = recipe(training=settings, losses=Losses(), store=Store(crop=96, crops_per_photo=24))
+    learned = dataclasses.replace(learned, student=recipes.preset("video-call").student)
+    train = targets.build(tmp_path / "t", data.embedded_photos("train"), learned, None)
+    val = targets.build(tmp_path / "v", data.embedded_photos("val"), learned, None)
+    untrained = student.build(dataclasses.replace(learned.student))
+    torch.nn.init.zeros_(untrained.layers[-1].weight)
+    nothing = distill.validate(untrained, val, tmp_path, 0)
+    result = distill.train(learned, train, val, tmp_path / "run")
+    assert result.history[-1]["val_psnr"] > nothing + 0.15
+
+
+def test_learning_rate_warms_up_and_comes_down() -> None:
+    settings = Training(steps=100, warmup=0.1, learning_rate=1.0)
+    rates = [distill.learning_rate(step, settings) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and rates[-1] < 0.02
+    assert rates[:10] == sorted(rates[:10]) and rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_batches_stay_aligned(tmp_path: Path) -> None:
+    """Input, HR and target of an upscaling batch show the same place, flipped and turned alike."""
+    upscale = recipes.preset("real-esrgan", "quick")
+    shape = dataclasses.replace(
+        upscale,
+        degradation=recipes.Downscale(scale=4),
+        losses=Losses(),
+        store=Store(crop=128, crops_per_photo=4),
+        training=dataclasses.replace(upscale.training, patch=16, batch=8),
+    )
+    made = targets.build(tmp_path / "s", data.embedded_photos("train"), shape, None)
+    for step in range(3):
+        inputs, hr, target = distill.draw_batch(made, shape, step, "cpu")
+        assert inputs.shape == (8, 3, 16, 16) and hr.shape == (8, 3, 64, 64) and target is None
+        assert (torch.nn.functional.avg_pool2d(hr, 4) - inputs).abs().mean() < 0.03
+
+
+def test_loss_terms_add_up_and_missing_parts_are_explained() -> None:
+    out, hr, target = torch.rand(3, 1, 3, 16, 16)
+    terms = losses.distillation_loss(out, hr, target, Losses(hr=0.5, teacher=2.0), None)
+    assert terms["hr"].item() == pytest.approx(0.5 * (out - hr).abs().mean().item())
+    assert terms["loss"].item() == pytest.approx(0.5 * (out - hr).abs().mean() + 2 * (out - target).abs().mean())
+    with pytest.raises(KdsharpError, match="VGG19"):
+        losses.distillation_loss(out, hr, target, Losses(perceptual=1.0), None)
+    with pytest.raises(KdsharpError, match="targets"):
+        losses.distillation_loss(out, hr, None, Losses(teacher=1.0), None)
+    with pytest.raises(KdsharpError, match="weights are 0"):
+        losses.distillation_loss(out, hr, None, Losses(hr=0.0), None)
+
+
+@pytest.mark.heavy
+def test_perceptual_distance_grows_with_blur(assets: Path, picture: np.ndarray) -> None:
+    measure = losses.Perceptual(assets / "weights" / "vgg19-caffe-conv1_1-conv3_4.safetensors")
+    sharp = data.to_tensor(picture[:128, :128])
+    blurred = [torch.nn.functional.avg_pool2d(sharp, k, 1, k // 2) for k in (3, 7)]
+    distances = [measure(image, sharp).item() for image in (sharp, *blurred)]
+    assert distances[0] == 0 < distances[1] < distances[2]
+    assert measure(losses.to_luma(sharp), losses.to_luma(blurred[0])).item() > 0
+
+
+def test_vgg_file_of_another_kind_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vgg.safetensors").write_text("no")
+    with pytest.raises(KdsharpError, match=r"vgg\.safetensors"):
+        losses.Perceptual(tmp_path / "vgg.safetensors")
