@@ -26,6 +26,8 @@ from kdsharp import evaluate, files
 from kdsharp.errors import KdsharpError
 
 log = logging.getLogger(__name__)
+_quiet = logging.getLogger(f"{__name__}.client")
+_quiet.setLevel(logging.WARNING)
 
 TIMEOUT_SECONDS = {"quick": 900, "full": 24 * 3600}  # of one cell
 # Matplotlib's calls and our own figures: a notebook that uses one of them has to show a picture.
@@ -78,12 +80,14 @@ def execute(path: Path, profile: str) -> tuple[NotebookNode, str | None]:
         notebook,
         timeout=TIMEOUT_SECONDS[profile],
         kernel_name="python3",
+        log=_quiet,
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.create_kernel_manager()
     client.km.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     environment = os.environ | {
         "KDSHARP_PROFILE": profile,
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else every kernel starts with four lines about its debugger
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
     try:
