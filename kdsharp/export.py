@@ -79,10 +79,9 @@ class OnnxNetwork:
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
         height, width = planes.shape[-2:]
-        # ONNX Runtime is never given less than two multiples, the smallest size that was exported.
-        rows, columns = (max(side + -side % self.multiple, 2 * self.multiple) for side in (height, width))
-        if (rows, columns) != (height, width):
-            planes = np.pad(planes, ((0, 0), (0, 0), (0, rows - height), (0, columns - width)), mode="edge")
+        bottom, right = -height % self.multiple, -width % self.multiple
+        if bottom or right:
+            planes = np.pad(planes, ((0, 0), (0, 0), (0, bottom), (0, right)), mode="edge")
         output = self.session.run(None, {"input": planes})[0]
         return output[..., : height * self.scale, : width * self.scale]
 

@@ -1,0 +1,96 @@
+"""Recipes and the command line as a user meets them."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdsharp import checkpoints, data, recipes, student
+from kdsharp.__main__ import main
+from kdsharp.errors import KdsharpError
+
+
+@pytest.mark.parametrize("profile", recipes.PROFILES)
+@pytest.mark.parametrize("name", recipes.PRESETS)
+def test_recipes_survive_json_and_build(name: str, profile: str) -> None:
+    recipe = recipes.preset(name, profile)
+    assert recipes.from_dict(json.loads(json.dumps(recipes.to_dict(recipe)))) == recipe
+    assert student.build(recipe.student).scale == recipe.scale
+
+
+@pytest.mark.parametrize(("name", "profile"), [("esrgan-9000", "quick"), ("video-call", "hasty")])
+def test_unknown_presets_and_profiles_list_the_known_ones(name: str, profile: str) -> None:
+    with pytest.raises(KdsharpError, match="choose one of"):
+        recipes.preset(name, profile)
+
+
+def test_override_changes_one_value_and_refuses_unknown_ones() -> None:
+    base = recipes.preset("video-call")
+    changed = recipes.override(base, ["training.steps=7", "degradation.shrink=[2, 2]", "losses.perceptual=0"])
+    assert (changed.training.steps, changed.degradation.shrink, changed.losses.perceptual) == (7, (2, 2), 0)
+    for wrong in ("training.stepz=7", "steps", "training.steps=many", "name.x=1"):
+        with pytest.raises(KdsharpError):
+            recipes.override(base, [wrong])
+
+
+def test_wrong_profile_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KDSHARP_PROFILE", "hasty")
+    with pytest.raises(KdsharpError, match="KDSHARP_PROFILE"):
+        recipes.profile_from_environment()
+
+
+@pytest.mark.parametrize("command", ["", "course", "download", "targets", "train", "evaluate", "speed", "sharpen"])
+def test_help_reads(command: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*command.split(), "--help"])
+    assert stopped.value.code == 0 and "usage: kdsharp" in capsys.readouterr().out
+
+
+def test_train_evaluate_speed_sharpen(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """The whole chain from the command line on two photographs, tiny."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in data.embedded_photos("train")[:2]:
+        data.write_image(photos / f"{path.stem}.png", data.read_image(path)[:160, :160])
+    run = tmp_path / "run"
+    settings = ["training.steps=4", "training.batch=2", "training.patch=32", "training.validate_every=4",
+                "store.crop=64", "store.crops_per_photo=2", "losses.teacher=0", "degradation.shrink=[2,2]"]  # fmt: skip
+    trained = ["train", "video-call", "--profile", "quick", "--photos", str(photos), "--holdout", "1"]
+    assert main([*trained, "--folder", str(run), "--set", *settings]) == 0
+    model = str(run / "student.safetensors")
+    assert checkpoints.load(model)[1].training.steps == 4
+    table = tmp_path / "rows.json"
+    assert main(["evaluate", "--student", model, "--photos", str(photos), "--json", str(table)]) == 0
+    rows = json.loads(table.read_text())
+    assert [row["method"] for row in rows] == ["input (nothing)", "unsharp mask", "student"]
+    assert main(["sharpen", str(photos), str(tmp_path / "out"), "--student", model]) == 0
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+    assert main(["sharpen", str(photos / "chelsea.png"), str(tmp_path / "one.jpg"), "--student", model]) == 0
+    assert data.read_image(tmp_path / "one.jpg").shape == (160, 160, 3)
+    assert "student" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sharpen", "missing.png", "out.png"],
+        ["sharpen", "photo.png", "out.gif"],
+        ["evaluate", "--photos", "missing-folder"],
+        ["evaluate", "--student", "nobody"],
+        ["download", "esrgan-9000"],
+        ["train", "video-call", "--set", "training.stepz=3"],
+    ],
+)
+def test_mistakes_get_one_sentence_and_status_2(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data.write_image(tmp_path / "photo.png", np.zeros((8, 8, 3), np.uint8))
+    before = sorted(tmp_path.iterdir())
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("kdsharp: ") and error.count("\n") == 1 and "Traceback" not in error
+    assert sorted(tmp_path.iterdir()) == before
+    logging.getLogger().handlers.clear()

@@ -1,0 +1,160 @@
+"""Networks, checkpoints and the callable student."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import kdsharp
+from kdsharp import checkpoints, data, distill, export, recipes, sharpen, student
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Network
+
+SHAPES = [(1, 4, "luma"), (1, 4, "rgb"), (2, 1, "rgb"), (4, 1, "rgb"), (2, 2, "rgb"), (4, 2, "luma")]
+
+
+def make(scale: int, unshuffle: int, colour: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    options = {"scale": scale, "unshuffle": unshuffle, "channels": 8, "body": 1, "colour": colour}
+    return student.build(Network("student", options)).eval()
+
+
+@pytest.mark.parametrize(("scale", "unshuffle", "colour"), SHAPES)
+def test_a_student_whose_last_layer_is_zero_changes_nothing(scale: int, unshuffle: int, colour: str) -> None:
+    network = make(scale, unshuffle, colour)
+    torch.nn.init.zeros_(network.layers[-1].weight)
+    planes = torch.rand(2, student.CHANNELS[colour], 21, 30)  # no multiple of anything
+    assert torch.equal(network(planes), F.interpolate(planes, scale_factor=scale, mode="nearest"))
+
+
+@pytest.mark.parametrize("unshuffle", [1, 2, 4])
+def test_unshuffle_widens_the_receptive_field(unshuffle: int) -> None:
+    network = make(1, unshuffle, "luma")
+    torch.manual_seed(0)
+    for layer in network.layers[::2]:
+        torch.nn.init.constant_(layer.weight, 0.01)
+    planes = torch.rand(1, 1, 64, 64, requires_grad=True)
+    network(planes)[0, 0, 32, 32].backward()
+    reach = planes.grad[0, 0].abs().sum(1).nonzero()
+    assert len(reach) == 2 * 3 * unshuffle + unshuffle  # three 3x3 convolutions on the folded picture
+
+
+def test_counts_are_those_worked_out_by_hand() -> None:
+    network = make(1, 4, "luma")  # 16 -> 8 -> 8 -> 16 planes on a sixteenth of the pixels
+    weights = 9 * (16 * 8 + 8 * 8 + 8 * 16)
+    assert student.parameters(network) == weights + 8 + 8 + 16
+    assert student.multiply_adds(network, 64, 48) == weights * 16 * 12
+
+
+def test_wrong_options_are_explained() -> None:
+    with pytest.raises(KdsharpError, match="does not take"):
+        student.build(Network("student", {"depth": 3}))
+    with pytest.raises(KdsharpError, match="no network"):
+        student.build(Network("transformer"))
+    with pytest.raises(KdsharpError, match="luma"):
+        make(1, 4, "cmyk")
+
+
+def test_luma_correction_is_added_to_all_three_planes() -> None:
+    network = make(1, 4, "luma")
+    rgb = torch.rand(1, 3, 16, 16) * 0.5 + 0.25
+    added = distill.apply_to_rgb(network, rgb) - rgb
+    assert torch.allclose(added[:, 0], added[:, 1], atol=1e-6) and added.abs().max() > 0
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    recipe = recipes.preset("video-call")
+    torch.manual_seed(0)
+    return checkpoints.save(tmp_path / "mine.safetensors", student.build(recipe.student), recipe, steps=7)
+
+
+def test_checkpoint_round_trip(saved: Path) -> None:
+    torch.manual_seed(0)
+    expected = student.build(recipes.preset("video-call").student).state_dict()
+    network, recipe = checkpoints.load(saved)
+    assert recipe == recipes.preset("video-call") and checkpoints.results(saved) == {"steps": 7}
+    assert all(torch.equal(expected[key], value) for key, value in network.state_dict().items())
+
+
+def test_files_that_are_no_student_are_named(tmp_path: Path, saved: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("no")
+    with pytest.raises(KdsharpError, match=r"text\.safetensors"):
+        kdsharp.load_student(tmp_path / "text.safetensors")
+    with pytest.raises(KdsharpError, match="no network 'nobody'"):
+        kdsharp.load_student("nobody")
+    with pytest.raises(KdsharpError, match="engine"):
+        kdsharp.load_student(saved, engine="abacus")
+    cut = saved.read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(cut[: len(cut) // 2])
+    with pytest.raises(KdsharpError, match=r"cut\.safetensors"):
+        kdsharp.load_student(tmp_path / "cut.safetensors")
+
+
+@pytest.mark.parametrize("engine", sharpen.ENGINES)
+@pytest.mark.parametrize("preset", ["video-call", "real-esrgan"])
+def test_any_size_and_every_engine(tmp_path: Path, picture: np.ndarray, preset: str, engine: str) -> None:
+    recipe = recipes.preset(preset)
+    torch.manual_seed(0)
+    path = checkpoints.save(tmp_path / "s.safetensors", student.build(recipe.student), recipe)
+    ready = kdsharp.load_student(path, device="cpu", engine=engine)
+    network, _ = checkpoints.load(path)
+    for height, width in ((1, 1), (3, 50), (101, 77)):
+        image = picture[:height, :width]
+        before = image.copy()
+        result = ready(image)
+        assert result.shape == (height * ready.scale, width * ready.scale, 3) and result.dtype == np.uint8
+        expected = data.to_image(distill.apply_to_rgb(network, data.to_tensor(image)))
+        # The luma path takes OpenCV's 8-bit grey: half a step more of rounding.
+        assert np.abs(result.astype(int) - expected).max() <= (2 if preset == "video-call" else 1)
+        assert np.array_equal(image, before)
+
+
+def test_wrong_pictures_are_refused(saved: Path) -> None:
+    ready = kdsharp.load_student(saved, device="cpu")
+    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(KdsharpError, match="uint8 RGB"):
+            ready(wrong)
+
+
+@pytest.mark.parametrize(("scale", "unshuffle", "colour"), SHAPES[:4])
+def test_onnx_equals_pytorch_at_sizes_it_was_not_exported_at(
+    tmp_path: Path, scale: int, unshuffle: int, colour: str
+) -> None:
+    network = make(scale, unshuffle, colour)
+    exported = export.OnnxNetwork(export.to_onnx(network, tmp_path / "s.onnx"))
+    assert (exported.scale, exported.multiple) == (scale, unshuffle)
+    for size in ((8, 8), (45, 67), (120, 200)):
+        assert export.largest_difference(network, exported, *size) < 0.05
+
+
+def test_broken_onnx_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_text("no")
+    with pytest.raises(KdsharpError, match=r"bad\.onnx"):
+        export.OnnxNetwork(tmp_path / "bad.onnx")
+
+
+def test_published_students_load_and_have_cards() -> None:
+    from kdsharp import files
+
+    for preset, name in recipes.PUBLISHED.items():
+        network, recipe = checkpoints.load(name)
+        assert recipe.name == preset and dataclasses.asdict(recipe.student)["options"]["scale"] == network.scale
+        assert (files.checkpoints_dir() / f"{name}.md").read_text().startswith(f"# {name}")
+    assert sum(path.stat().st_size for path in files.checkpoints_dir().glob("*.safetensors")) < 10_000_000
+
+
+@pytest.mark.heavy
+def test_published_call_student_beats_doing_nothing(assets: Path) -> None:
+    """The issue's bar on photos/val at shrink 2, JPEG 70, bilinear: 0.5 dB on Y."""
+    from kdsharp import evaluate
+
+    ready = kdsharp.load_student("call", device="cpu")
+    photos = data.list_photos(assets / "photos" / "val")
+    rows = evaluate.evaluate_student(ready, ready.recipe, photos, evaluate.fixed_call(2, 70), max_side=768)
+    by_name = {row["method"]: row for row in rows}
+    assert by_name["student"]["psnr_y"] > by_name["input (nothing)"]["psnr_y"] + 0.5
+    assert by_name["student"]["ssim_y"] > by_name["input (nothing)"]["ssim_y"]
