@@ -35,7 +35,7 @@ def load(name_or_path: str | Path) -> tuple[nn.Module, Recipe]:
         recipe = recipes.from_dict(json.loads(metadata[_RECIPE]))
         network = student.build(recipe.student)
         with safe_open(path, "pt") as handle:
-            network.load_state_dict({key: handle.get_tensor(key) for key in handle.keys()})
+            network.load_state_dict({key: handle.get_tensor(key) for key in handle.keys()})  # noqa: SIM118 (no mapping)
     except (KeyError, RuntimeError, TypeError) as error:
         raise KdsharpError(
             f"{path} is not a network of this course: train one, or fetch it again."

@@ -14,7 +14,7 @@ from kdsharp import kernels
 from kdsharp.errors import KdsharpError
 from kdsharp.jpeg import jpeg
 from kdsharp.kernels import uniform
-from kdsharp.recipes import Blur, DegradeOnce, Degradation, Downscale, RealEsrgan, VideoCall
+from kdsharp.recipes import Blur, Degradation, DegradeOnce, Downscale, RealEsrgan, VideoCall
 
 RESIZE_FILTERS = ("area", "bilinear", "bicubic")
 

@@ -41,7 +41,9 @@ def test_wrong_profile_in_the_environment_is_named(monkeypatch: pytest.MonkeyPat
         recipes.profile_from_environment()
 
 
-@pytest.mark.parametrize("command", ["", "course", "download", "targets", "train", "evaluate", "speed", "sharpen"])
+@pytest.mark.parametrize(
+    "command", ["", "course", "download", "targets", "train", "evaluate", "speed", "sharpen"]
+)
 def test_help_reads(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*command.split(), "--help"])

@@ -31,7 +31,9 @@ def test_shapes_ranges_and_seeds(hr: torch.Tensor, settings) -> None:
         assert stage.isfinite().all() and stage.min() >= 0 and stage.max() <= 1
     assert torch.equal(out.input, degrade(hr, settings, seeded()).input)
     assert not torch.equal(out.input, degrade(hr, settings, seeded(1)).input)
-    assert torch.allclose(out.input * 255, (out.input * 255).round(), atol=1e-3)  # what an 8-bit frame can hold
+    assert torch.allclose(
+        out.input * 255, (out.input * 255).round(), atol=1e-3
+    )  # what an 8-bit frame can hold
     assert next(iter(out.stages.values())) is hr
 
 

@@ -112,7 +112,9 @@ def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, store: targets.
     assert torch.equal(weights(parts), weights(whole)) and parts.history == whole.history
     loaded, saved_recipe = checkpoints.load(parts.checkpoint)
     assert saved_recipe == recipe()
-    assert all(torch.equal(loaded.state_dict()[key], value) for key, value in parts.network.state_dict().items())
+    assert all(
+        torch.equal(loaded.state_dict()[key], value) for key, value in parts.network.state_dict().items()
+    )
     assert (tmp_path / "parts" / "validation-000012.png").exists()
 
 
@@ -185,7 +187,9 @@ def test_loss_terms_add_up_and_missing_parts_are_explained() -> None:
     out, hr, target = torch.rand(3, 1, 3, 16, 16)
     terms = losses.distillation_loss(out, hr, target, Losses(hr=0.5, teacher=2.0), None)
     assert terms["hr"].item() == pytest.approx(0.5 * (out - hr).abs().mean().item())
-    assert terms["loss"].item() == pytest.approx(0.5 * (out - hr).abs().mean() + 2 * (out - target).abs().mean())
+    assert terms["loss"].item() == pytest.approx(
+        0.5 * (out - hr).abs().mean() + 2 * (out - target).abs().mean()
+    )
     with pytest.raises(KdsharpError, match="VGG19"):
         losses.distillation_loss(out, hr, target, Losses(perceptual=1.0), None)
     with pytest.raises(KdsharpError, match="targets"):

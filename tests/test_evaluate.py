@@ -77,7 +77,13 @@ def test_rows_compare_with_hr_and_with_the_teacher() -> None:
     recipe = recipes.preset("video-call", "quick")
     guide = Teacher("plain", 4, lambda x: x.repeat_interleave(4, 2).repeat_interleave(4, 3))
     rows = evaluate.evaluate_student(
-        lambda image: image, recipe, data.embedded_photos("val")[:1], evaluate.fixed_call(), 0, guide, max_side=160
+        lambda image: image,
+        recipe,
+        data.embedded_photos("val")[:1],
+        evaluate.fixed_call(),
+        0,
+        guide,
+        max_side=160,
     )
     by_name = {row["method"]: row for row in rows}
     assert list(by_name) == ["input (nothing)", "unsharp mask", "student", "teacher"]
@@ -123,7 +129,9 @@ def test_figures_show_their_pictures(tmp_path: Path, picture: np.ndarray) -> Non
     batch = data.to_tensor(picture[:128, :160])
     history = [{"step": step, "loss": 1 / step, "val_psnr": 30 + step} for step in (1, 2, 3)]
     made = {
-        "side": figures.side_by_side({"b": picture[::2, ::2], "a": picture}, (20, 30, 60), {"a": "30 dB"}, "t"),
+        "side": figures.side_by_side(
+            {"b": picture[::2, ::2], "a": picture}, (20, 30, 60), {"a": "30 dB"}, "t"
+        ),
         "stages": figures.stages(degrade(batch, recipes.VideoCall(), torch.Generator().manual_seed(0))),
         "kernels": figures.kernels_grid(torch.rand(3, 21, 21)),
         "curves": figures.curves(history),

@@ -33,7 +33,9 @@ def test_kernels_equal_basicsr(upstream, shape: str) -> None:
     sx, sy, theta, beta = 2.3, 1.1, 0.7, 1.6
     make = {
         "gaussian": lambda: upstream.bivariate_Gaussian(21, sx, sy, theta, isotropic=False),
-        "generalized": lambda: upstream.bivariate_generalized_Gaussian(21, sx, sy, theta, beta, isotropic=False),
+        "generalized": lambda: upstream.bivariate_generalized_Gaussian(
+            21, sx, sy, theta, beta, isotropic=False
+        ),
         "plateau": lambda: upstream.bivariate_plateau(21, sx, sy, theta, beta, isotropic=False),
     }
     ours = kernels.gaussian_like(*(torch.tensor([value]) for value in (sx, sy, theta, beta)), shape)
@@ -61,7 +63,7 @@ def test_kernel_distribution_equals_basicsr(upstream) -> None:
     from scipy.stats import ks_2samp
 
     count = 1500
-    np.random.seed(1)
+    np.random.seed(1)  # noqa: NPY002 (basicsr draws from the legacy generator)
     random.seed(1)
     sizes = random.Random(2)
     theirs = []
@@ -113,7 +115,9 @@ def test_each_image_gets_its_own_kernel(picture: np.ndarray) -> None:
     blur = kernels.defocus(torch.tensor([4.0]))
     out = kernels.convolve(images, torch.cat([identity, blur]))
     assert torch.allclose(out[0], images[0], atol=1e-6)
-    expected = cv2.filter2D(picture.astype(np.float32) / 255, -1, blur[0].numpy(), borderType=cv2.BORDER_REFLECT_101)
+    expected = cv2.filter2D(
+        picture.astype(np.float32) / 255, -1, blur[0].numpy(), borderType=cv2.BORDER_REFLECT_101
+    )
     assert np.abs(out[1].permute(1, 2, 0).numpy() - expected).max() < 1e-4
 
 

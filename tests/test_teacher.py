@@ -17,7 +17,11 @@ GENERAL = "weights/realesr-general-x4v3-fp16.pth"
 @pytest.fixture
 def network() -> torch.nn.Module:
     torch.manual_seed(0)
-    return student.build(Network("residual", {"scale": 4, "channels": 16, "blocks": 3})).eval().requires_grad_(False)
+    return (
+        student.build(Network("residual", {"scale": 4, "channels": 16, "blocks": 3}))
+        .eval()
+        .requires_grad_(False)
+    )
 
 
 def test_tiled_equals_whole(network: torch.nn.Module) -> None:
