@@ -135,7 +135,7 @@ def bars(
     for colour, (name, value) in zip(COLOURS[1:], (lines or {}).items(), strict=False):
         axis.axvline(value, color=colour, linestyle="--", label=name)
     if lines:
-        axis.legend(loc="lower right")
+        figure.legend(loc="outside upper right", ncols=len(lines))
     if logarithmic:
         axis.set_xscale("log")
     axis.margins(x=0.15)
