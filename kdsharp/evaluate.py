@@ -181,11 +181,13 @@ def format_table(rows: list[dict]) -> str:
     """Rows as aligned text: dB with two decimals, SSIM with four."""
     if not rows:
         return "(no rows)"
-    keys = [key for key in METRICS if key in rows[0]]
+    keys = [key for key in METRICS if any(key in row for row in rows)]
     width = max(len(str(row["method"])) for row in rows)
     lines = [f"{'method':{width}}  " + "  ".join(f"{key:>14}" for key in keys)]
     for row in rows:
-        cells = (f"{row[key]:14.2f}" if key.startswith("psnr") else f"{row[key]:14.4f}" for key in keys)
+        cells = (
+            f"{row[key]:14.{2 if key[0] == 'p' else 4}f}" if key in row else f"{'-':>14}" for key in keys
+        )
         lines.append(f"{row['method']:{width}}  " + "  ".join(cells))
     return "\n".join(lines)
 
@@ -195,7 +197,7 @@ def _score(picture: np.ndarray, hr: np.ndarray, guide: np.ndarray | None, border
     for channel in ("y", "rgb"):
         row[f"psnr_{channel}"] = psnr(picture, hr, border, channel)
         row[f"ssim_{channel}"] = ssim(picture, hr, border, channel)
-    if guide is not None:
+    if guide is not None and picture is not guide:  # the teacher is not compared with itself
         row["psnr_y_teacher"] = psnr(picture, guide, border)
         row["ssim_y_teacher"] = ssim(picture, guide, border)
     return row
