@@ -1,0 +1,135 @@
+"""Speed: what is timed, in which order, and that the table claims no more than was measured."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kdsharp import checkpoints, recipes, speed, student
+from kdsharp.errors import KdsharpError
+
+KEYS = {"network", "engine", "device", "what", "output", "ms", "fps"}
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> str:
+    """An untrained student of the video call: its speed is that of a trained one."""
+    recipe = recipes.preset("video-call")
+    return str(checkpoints.save(tmp_path / "call.safetensors", student.build(recipe.student), recipe))
+
+
+@pytest.fixture
+def upscaler(tmp_path: Path) -> str:
+    recipe = recipes.preset("real-esrgan")
+    return str(checkpoints.save(tmp_path / "x4.safetensors", student.build(recipe.student), recipe))
+
+
+def test_rows_have_their_schema(call: str, upscaler: str) -> None:
+    rows = speed.measure([call, upscaler], repeats=2, size=(64, 96))
+    on_cpu = [(row["network"], row["engine"], row["what"]) for row in rows if row["device"] == "cpu"]
+    assert sorted(on_cpu) == sorted(
+        (name, engine, what)
+        for name in (call, upscaler)
+        for engine in ("torch", "onnx")
+        for what in ("end to end", "network")
+    )
+    for row in rows:
+        assert set(row) == KEYS and row["output"] == "96x64"
+        assert row["ms"] > 0 and row["fps"] == pytest.approx(1000 / row["ms"], rel=0.05)
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_output_has_the_size_that_is_claimed(
+    call: str, upscaler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The input of an upscaler is smaller by its scale, so that all students make the same 1920x1080."""
+    from kdsharp import sharpen
+
+    seen = set()
+    original = sharpen.Sharpener.__call__
+
+    def spy(self: sharpen.Sharpener, image: np.ndarray) -> np.ndarray:
+        result = original(self, image)
+        seen.add((self.scale, image.shape[:2], result.shape[:2]))
+        return result
+
+    monkeypatch.setattr(sharpen.Sharpener, "__call__", spy)
+    speed.measure([call, upscaler], ["torch"], repeats=1, size=(108, 192))
+    assert seen == {(1, (108, 192), (108, 192)), (4, (27, 48), (108, 192))}
+
+
+def test_teacher_gets_the_small_frame_and_says_so(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kdsharp.teacher import Teacher
+
+    sizes = []
+
+    def enlarge(planes: torch.Tensor) -> torch.Tensor:
+        sizes.append(tuple(planes.shape[-2:]))
+        return planes.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+    monkeypatch.setattr(speed, "load_teacher", lambda name, device: Teacher(name, 4, enlarge))
+    rows = speed.measure([call], ["torch"], repeats=1, size=(64, 96), teacher="plain")
+    assert set(sizes) == {(32, 48)}
+    assert rows[-1]["network"] == "plain (on 48x32)" and rows[-1]["what"] == "end to end"
+
+
+def test_jobs_take_turns_and_the_median_is_quoted() -> None:
+    calls = []
+    pauses = {"a": iter([0, 0.03, 0.01, 0.01]), "b": iter([0, 0, 0, 0])}
+
+    def job(name: str) -> None:
+        calls.append(name)
+        time.sleep(next(pauses[name]))
+
+    medians = speed._in_turns({name: lambda name=name: job(name) for name in "ab"}, repeats=3, warmup=1)
+    assert "".join(calls) == "abababab"
+    assert 9 < medians["a"] < 25 and medians["b"] < 9  # the one slow moment does not show
+
+
+def test_warmup_is_not_timed() -> None:
+    pauses = iter([0.1, 0.1, 0, 0, 0])
+    assert speed.time_call(lambda: time.sleep(next(pauses)), repeats=3, warmup=2) < 50
+
+
+def test_network_alone_computes_what_the_student_computes(call: str) -> None:
+    from kdsharp import sharpen
+
+    ready = sharpen.load_student(call, "cpu")
+    planes = np.random.default_rng(0).random((1, 1, 32, 48), dtype=np.float32)
+    outputs = []
+    handle = ready.network.register_forward_hook(lambda _m, _i, output: outputs.append(output.clone()))
+    speed._network_alone(ready, planes)()
+    handle.remove()
+    assert np.array_equal(outputs[0].numpy(), ready.run(planes))
+
+
+def test_wrong_requests_are_explained(call: str) -> None:
+    with pytest.raises(KdsharpError, match="at least 1"):
+        speed.time_call(lambda: None, repeats=0)
+    with pytest.raises(KdsharpError, match="no engine 'tpu'"):
+        speed.measure([call], ["tpu"], repeats=1, size=(64, 96))
+    with pytest.raises(KdsharpError, match="no network 'nobody'"):
+        speed.measure(["nobody"], repeats=1, size=(64, 96))
+
+
+def test_table_names_hardware_and_size() -> None:
+    facts = speed.hardware()
+    assert {"processor", "cores", "threads", "torch", "onnxruntime"} <= facts.keys()
+    assert facts["threads"] == torch.get_num_threads() and json.dumps(facts)
+    row = {"network": "call", "engine": "onnx", "device": "cpu", "what": "network", "ms": 20.0, "fps": 50.0}
+    table = speed.format_table([row | {"output": "1920x1080"}])
+    assert "output 1920x1080, one frame at a time" in table and str(facts["processor"]) in table
+    assert "1920x1080" not in speed.format_table([row | {"output": "96x64"}])
+    assert "no rows" in speed.format_table([])
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+def test_gpu_is_timed_in_half_precision(call: str) -> None:
+    rows = speed.measure([call], ["torch"], repeats=5)
+    by_kind = {row["what"]: row["ms"] for row in rows if row["device"] == "cuda"}
+    assert by_kind["network"] < by_kind["end to end"]
+    assert "gpu" in speed.hardware()
