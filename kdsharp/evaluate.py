@@ -5,6 +5,7 @@ border of `scale` pixels is left out. SSIM is Wang et al. 2004 (Gaussian window 
 scikit-image's `structural_similarity`. `benchmark_rows` reproduces the published bicubic rows.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from kdsharp.recipes import Degradation, Recipe, VideoCall
 
 Upscaler = Callable[[np.ndarray], np.ndarray]
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_y_teacher", "ssim_y_teacher")
+SSIM_WINDOW = 11  # pixels; a picture must be at least as large
 _STUDIO = np.array([65.481, 128.553, 24.966]) / 255
 
 
@@ -37,8 +39,15 @@ def psnr(first: np.ndarray, second: np.ndarray, border: int = 0, channel: str = 
 
 
 def ssim(first: np.ndarray, second: np.ndarray, border: int = 0, channel: str = "y") -> float:
-    """Structural similarity (Wang et al. 2004), at most 1, on `y` or as the mean over `rgb`."""
+    """Structural similarity (Wang et al. 2004), at most 1, on `y` or as the mean over `rgb`.
+
+    Raises KdsharpError where less than the window of 11 pixels is left inside the border.
+    """
     one, two = _planes(first, second, border, channel)
+    if min(one.shape[:2]) < SSIM_WINDOW:
+        raise KdsharpError(
+            f"SSIM needs {SSIM_WINDOW} pixels inside the border, but {one.shape[:2]} are left: take a larger picture."
+        )
     return float(
         structural_similarity(
             one,
@@ -114,6 +123,23 @@ def benchmark_rows(folder: Path, upscaler: str | Path) -> list[dict]:
     return [{"method": name, "psnr_y": scores[0], "ssim_y": scores[1]} for name, scores in measured.items()]
 
 
+def compare(
+    hr: np.ndarray,
+    candidates: dict[str, np.ndarray],
+    references: dict[str, np.ndarray] | None = None,
+    border: int = 0,
+) -> list[dict]:
+    """One row of `METRICS` per candidate picture against the original `hr`, all `uint8` RGB of one size.
+
+    Each of `references` (a teacher's picture, say) adds `psnr_y_NAME` and `ssim_y_NAME`; a picture is not compared
+    with itself, because its PSNR would be infinite.
+    """
+    return [
+        {"method": name} | _score(picture, hr, references or {}, border)
+        for name, picture in candidates.items()
+    ]
+
+
 def evaluate_student(
     student: Upscaler,
     recipe: Recipe,
@@ -130,10 +156,14 @@ def evaluate_student(
         student: takes the degraded `uint8` picture; `others` are further students by name.
         settings: the degradation; photo k draws from the generator seeded (seed + k).
         teacher: a `teacher.Teacher`; with one, every row is also compared with the teacher's picture.
-        max_side: centre-crop larger photographs to this many pixels (for quick runs).
+        max_side: centre-crop larger photographs to this many pixels (for quick runs), rounded down to a
+            multiple of 4 and of the scale.
 
-    Returns one row per method with the keys of `METRICS` (those against the teacher only where there is one).
+    Returns one row per method with the keys of `METRICS` (those against the teacher only where there is one), and
+    `max_side` (pixels) where one is set. Raises KdsharpError if there is no photograph.
     """
+    if not photos:
+        raise KdsharpError("There is no photograph to evaluate on: give at least one.")
     upscaling = recipe.task == "upscale"
     methods: dict[str, Upscaler] = {
         "bicubic" if upscaling else "input (nothing)": (
@@ -145,16 +175,16 @@ def evaluate_student(
     )
     methods |= {"student": student} | (others or {})
     scores: dict[str, list[dict]] = {}
+    limit = {"max_side": _whole(max_side, recipe.scale)} if max_side else {}
     for number, path in enumerate(photos):
         hr, entering, small = degraded_photo(path, recipe, settings, seed + number, max_side)
         pictures = {name: method(entering) for name, method in methods.items()}
-        guide = teacher_picture(teacher, small, hr) if teacher else None
-        if guide is not None:
-            pictures["teacher"] = guide
-        for name, picture in pictures.items():
-            scores.setdefault(name, []).append(_score(picture, hr, guide, recipe.scale if upscaling else 0))
+        references = {"teacher": teacher_picture(teacher, small, hr)} if teacher else {}
+        rows = compare(hr, pictures | references, references, recipe.scale if upscaling else 0)
+        for row in rows:
+            scores.setdefault(row.pop("method"), []).append(row)
     return [
-        {"method": name} | {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+        {"method": name} | {key: float(np.mean([row[key] for row in rows])) for key in rows[0]} | limit
         for name, rows in scores.items()
     ]
 
@@ -163,9 +193,9 @@ def degraded_photo(
     path: Path, recipe: Recipe, settings: Degradation, seed: int = 0, max_side: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(hr, what the student gets, what the teacher gets) of a photograph, all `uint8` RGB."""
-    image = data.crop_to_multiple(data.read_image(path), 4)
+    image = data.crop_to_multiple(data.read_image(path), math.lcm(4, recipe.scale))
     if max_side:
-        image = _centre(image, max_side)
+        image = _centre(image, _whole(max_side, recipe.scale))
     result = degrade(data.to_tensor(image), settings, torch.Generator().manual_seed(seed))
     return image, data.to_image(result.input), data.to_image(result.small)
 
@@ -189,17 +219,22 @@ def format_table(rows: list[dict]) -> str:
             f"{row[key]:14.{2 if key[0] == 'p' else 4}f}" if key in row else f"{'-':>14}" for key in keys
         )
         lines.append(f"{row['method']:{width}}  " + "  ".join(cells))
+    if side := rows[0].get("max_side"):
+        lines.append(f"(of photographs larger than {side} pixels, the middle {side})")
     return "\n".join(lines)
 
 
-def _score(picture: np.ndarray, hr: np.ndarray, guide: np.ndarray | None, border: int) -> dict[str, float]:
+def _score(
+    picture: np.ndarray, hr: np.ndarray, references: dict[str, np.ndarray], border: int
+) -> dict[str, float]:
     row = {}
     for channel in ("y", "rgb"):
         row[f"psnr_{channel}"] = psnr(picture, hr, border, channel)
         row[f"ssim_{channel}"] = ssim(picture, hr, border, channel)
-    if guide is not None and picture is not guide:  # the teacher is not compared with itself
-        row["psnr_y_teacher"] = psnr(picture, guide, border)
-        row["ssim_y_teacher"] = ssim(picture, guide, border)
+    for name, reference in references.items():
+        if picture is not reference:
+            row[f"psnr_y_{name}"] = psnr(picture, reference, border)
+            row[f"ssim_y_{name}"] = ssim(picture, reference, border)
     return row
 
 
@@ -243,6 +278,12 @@ def _imresize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     resized = resize(tensor, (height + 2 * outer, width + 2 * outer), "bicubic")[0]
     inner = resized[:, outer : outer + height, outer : outer + width]
     return (inner.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+
+
+def _whole(side: int, scale: int) -> int:
+    """`side` rounded down to what every degradation can divide."""
+    multiple = math.lcm(4, scale)
+    return max(multiple, side // multiple * multiple)
 
 
 def _centre(image: np.ndarray, side: int) -> np.ndarray:

@@ -1,8 +1,10 @@
 """ONNX: the student without PyTorch. One file for pictures of every size, with what it needs to be used."""
 
+import contextlib
+import copy
 import logging
 import warnings
-from io import BytesIO
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,16 +36,16 @@ def to_onnx(network: nn.Module, path: Path) -> Path:
     """Write a student as ONNX (opset 18, float32): `input` (1, C, H, W) to `output`, both in [0, 1].
 
     H and W are free, but multiples of the metadata's `multiple`; the caller pads (`OnnxNetwork` does). The other
-    metadata: `scale`, `colour` (rgb or luma) and `range`.
+    metadata: `scale`, `colour` (rgb or luma) and `range`. The network itself stays as it is: where it lies, its
+    precision, and whether it is in training.
     """
     multiple = network.multiple
+    core = _Core(copy.deepcopy(network)).eval().cpu().float()
     example = torch.rand(1, CHANNELS[network.colour], 16 * multiple, 24 * multiple)
     rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         program = torch.onnx.export(
-            _Core(network).eval().cpu(),
+            core,
             (example,),
             input_names=["input"],
             output_names=["output"],
@@ -56,14 +58,17 @@ def to_onnx(network: nn.Module, path: Path) -> Path:
     facts = {"scale": network.scale, "colour": network.colour, "range": "0..1", "multiple": multiple}
     onnx.helper.set_model_props(model, {key: str(value) for key, value in facts.items()})
     onnx.checker.check_model(model)
-    buffer = BytesIO(model.SerializeToString())
     with files.atomic_write(Path(path)) as handle:
-        handle.write(buffer.getvalue())
+        handle.write(model.SerializeToString())
     return Path(path)
 
 
 class OnnxNetwork:
-    """An exported student in ONNX Runtime: float32 (1, C, H, W) in [0, 1] of any size to (1, C, sH, sW)."""
+    """An exported student in ONNX Runtime: float32 (1, C, H, W) in [0, 1] of any size to (1, C, sH, sW).
+
+    `scale`, `colour` and `multiple` are the file's metadata; `threads` are PyTorch's unless given. Raises
+    KdsharpError if the file is missing, damaged, or was not written by `to_onnx`.
+    """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
@@ -75,7 +80,11 @@ class OnnxNetwork:
         except Exception as error:  # ONNX Runtime raises a kind of its own for each way to be broken
             raise KdsharpError(f"{path} is missing or no ONNX file: export the student again.") from error
         facts = self.session.get_modelmeta().custom_metadata_map
-        self.scale, self.multiple = int(facts.get("scale", 1)), int(facts.get("multiple", 1))
+        if not {"scale", "multiple", "colour"} <= facts.keys():
+            raise KdsharpError(
+                f"{path} is an ONNX file, but no student of this course: export one with to_onnx."
+            )
+        self.scale, self.multiple, self.colour = int(facts["scale"]), int(facts["multiple"]), facts["colour"]
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
         height, width = planes.shape[-2:]
@@ -84,6 +93,20 @@ class OnnxNetwork:
             planes = np.pad(planes, ((0, 0), (0, 0), (0, bottom), (0, right)), mode="edge")
         output = self.session.run(None, {"input": planes})[0]
         return output[..., : height * self.scale, : width * self.scale]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter reports on its own progress and on packages that it could also use: not the reader's concern."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def largest_difference(network: nn.Module, exported: OnnxNetwork, height: int, width: int) -> float:

@@ -15,6 +15,7 @@ import onnxruntime
 import torch
 
 from kdsharp import sharpen
+from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
 from kdsharp.student import CHANNELS
 from kdsharp.teacher import load_teacher
@@ -24,7 +25,10 @@ CALL_SHRINK = 2  # the teacher of a call gets the frame at half the size
 
 
 def time_call(function: Callable[[], object], repeats: int = 10, warmup: int = 2) -> float:
-    """Median milliseconds of one call; on a GPU the call must end with its result on the CPU."""
+    """Median milliseconds of one call; on a GPU the call must wait for its result.
+
+    Raises KdsharpError for less than one repeat.
+    """
     return _in_turns({"": function}, repeats, warmup)[""]
 
 
@@ -35,7 +39,10 @@ def measure(
     teacher: str | None = None,
     size: tuple[int, int] = (HEIGHT, WIDTH),
 ) -> list[dict]:
-    """One row per network, engine and kind (`end to end`: uint8 frame in and out; `network`: planes alone).
+    """One row per network, engine and kind: `end to end` (uint8 frame in and out) and `network`.
+
+    `network` takes planes that already lie on the device and leaves the result there, so that on a GPU the
+    difference between the two shows what the copies cost.
 
     Args:
         students: published names or files; `engines`: `torch` and `onnx` on the CPU, and `torch` on a GPU, in
@@ -43,7 +50,8 @@ def measure(
         teacher: also time this teacher end to end, three frames only, because it is slow.
         size: (height, width) of the output.
 
-    Rows have the keys network, engine, device, what, ms (median), fps.
+    Rows have the keys network, engine, device, what, output (as 1920x1080), ms (median), fps. Raises KdsharpError
+    for an unknown student, engine or teacher, and for less than one repeat.
     """
     engines = engines or ["torch", "onnx"]
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
@@ -59,8 +67,10 @@ def measure(
         key = (f"{teacher} (on {small.shape[1]}x{small.shape[0]})", "torch", devices[-1], "end to end")
         medians |= _in_turns({key: lambda: guide.upscale_image(small)}, repeats=min(3, repeats), warmup=0)
     names = ("network", "engine", "device", "what")
+    output = f"{size[1]}x{size[0]}"
     return [
-        dict(zip(names, key, strict=True)) | {"ms": round(ms, 3), "fps": round(1000 / ms, 2)}
+        dict(zip(names, key, strict=True))
+        | {"output": output, "ms": round(ms, 3), "fps": round(1000 / ms, 2)}
         for key, ms in medians.items()
     ]
 
@@ -80,11 +90,12 @@ def hardware() -> dict[str, str | int]:
 
 
 def format_table(rows: list[dict]) -> str:
-    """Rows as aligned text under a line that names the hardware."""
+    """Rows as aligned text under a line that names the output's size and the hardware."""
+    outputs = ", ".join(sorted({row["output"] for row in rows})) or "(no rows)"
     facts = ", ".join(f"{key} {value}" for key, value in hardware().items())
     width = max((len(row["network"]) for row in rows), default=7)
     lines = [
-        f"output 1920x1080, one frame at a time, warm, medians; {facts}",
+        f"output {outputs}, one frame at a time, warm, medians; {facts}",
         f"{'network':{width}}  {'engine':7} {'device':6} {'what':10} {'ms':>9} {'fps':>8}",
     ]
     lines += [
@@ -105,12 +116,31 @@ def _jobs_of(
     key = (name, student.engine, student.device)
     return {
         (*key, "end to end"): lambda: student(frame),
-        (*key, "network"): lambda: student.run(planes),
+        (*key, "network"): _network_alone(student, planes),
     }
+
+
+def _network_alone(student: Sharpener, planes: np.ndarray) -> Callable[[], object]:
+    """A call of the network without the copies to and from its device."""
+    if student.engine == "onnx":
+        return lambda: student.run(planes)
+    tensor = torch.from_numpy(planes).to(student.device)
+    gpu = student.device.startswith("cuda")
+
+    @torch.inference_mode()
+    def forward() -> None:
+        with torch.autocast("cuda", dtype=torch.float16, enabled=gpu):  # as sharpen does
+            student.network(tensor)
+        if gpu:
+            torch.cuda.synchronize()
+
+    return forward
 
 
 def _in_turns(jobs: dict, repeats: int, warmup: int) -> dict:
     """Median milliseconds of each job; all are run once per round."""
+    if repeats < 1:
+        raise KdsharpError(f"Cannot take the median of {repeats} repeats: ask for at least 1.")
     times: dict = {key: [] for key in jobs}
     for turn in range(warmup + repeats):
         for key, job in jobs.items():

@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from spandrel import ImageModelDescriptor, ModelLoader
-from torch import Tensor
+from torch import Tensor, nn
 
 from kdsharp import checkpoints, data, files
 from kdsharp.degrade import resize
 from kdsharp.errors import KdsharpError
-from kdsharp.tiling import run_tiled
+from kdsharp.tiling import CONTEXT, overflow_as_nan, run_tiled
 
 log = logging.getLogger(__name__)
 
 OWN = "teacher-x4"
 ENGINES = ("kdsharp", "realesrgan")
+_SUFFIXES = (".pth", ".ckpt", ".safetensors")
 _RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 
 
@@ -65,7 +66,11 @@ OFFICIAL = {
 
 @dataclass(frozen=True)
 class Teacher:
-    """A network that enlarges by `scale`, tiled and in half precision where that is faster."""
+    """A network that enlarges by `scale`, tiled and in half precision where that is faster.
+
+    `run` takes and gives (N, 3, H, W) batches; tiles are `tile` input pixels with `overlap` more on each side and
+    begin at multiples of `multiple`.
+    """
 
     name: str
     scale: int
@@ -73,10 +78,32 @@ class Teacher:
     device: str = "cpu"
     tile: int = 256
     half: bool = False
+    overlap: int = CONTEXT
+    multiple: int = 1
+
+    @property
+    def network(self) -> nn.Module:
+        """The module behind `run`: to count its parameters, or to look at its layers."""
+        return getattr(self.run, "model", self.run)
 
     def upscale(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1] to (N, 3, scale H, scale W) in [0, 1], on the device that `images` lie on."""
-        result = run_tiled(self._run_finite, images, self.scale, self.tile, device=self.device)
+        """(N, 3, H, W) in [0, 1] to (N, 3, scale H, scale W) in [0, 1], on the device that `images` lie on.
+
+        Raises KdsharpError for another shape, when memory runs out, or if the result is not finite.
+        """
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise KdsharpError(
+                f"A teacher takes a batch (N, 3, H, W), not a tensor of {tuple(images.shape)}."
+            )
+        result = run_tiled(
+            self._run_finite,
+            images.float(),
+            self.scale,
+            self.tile,
+            context=self.overlap,
+            device=self.device,
+            multiple=self.multiple,
+        )
         return result.clamp(0, 1).to(images.device)
 
     def upscale_image(self, image: np.ndarray) -> np.ndarray:
@@ -95,7 +122,12 @@ class Teacher:
             log.warning(
                 "half precision overflowed in %s: this tile is done again in single precision", self.name
             )
-        return self.run(tile)
+        result = self.run(tile)
+        if not torch.isfinite(result).all():
+            raise KdsharpError(
+                f"The teacher '{self.name}' gives values that are not finite: its file or the picture is damaged."
+            )
+        return result
 
 
 def load_teacher(
@@ -103,6 +135,7 @@ def load_teacher(
     device: str = "cpu",
     engine: str = "kdsharp",
     tile: int = 256,
+    overlap: int = CONTEXT,
     half: bool | None = None,
 ) -> Teacher:
     """A teacher by name (`teacher-x4`, or one of `OFFICIAL`, fetched if need be) or by path.
@@ -110,24 +143,38 @@ def load_teacher(
     Args:
         engine: `kdsharp`, or `realesrgan` for the upstream `RealESRGANer` (extra `reference`, Python 3.12 or older).
         tile: side of a tile in input pixels; larger pictures are tiled.
-        half: None means half precision on a GPU and single precision elsewhere.
+        overlap: pixels of surroundings that a tile sees on each side.
+        half: None means half precision on a GPU (if the network bears it) and single precision elsewhere.
 
-    Raises KdsharpError for an unknown name, a file that is no network, or a missing extra.
+    Raises KdsharpError for an unknown name, a file that is no RGB network, a device that is not there, an engine
+    that cannot run the file, or a missing extra.
     """
     if engine not in ENGINES:
         raise KdsharpError(f"There is no engine '{engine}'; choose one of {', '.join(ENGINES)}.")
-    half = device.startswith("cuda") if half is None else half
+    device = _checked_device(device)
     path = _locate(name_or_path)
     name = path.stem if Path(name_or_path).is_file() else str(name_or_path)
+    prefers_half = device.startswith("cuda")
     if path.suffix == ".safetensors" and checkpoints.is_ours(path):
+        if engine == "realesrgan":
+            raise KdsharpError(
+                f"The engine 'realesrgan' cannot run '{name}': it is ours, use engine 'kdsharp'."
+            )
         network, recipe = checkpoints.load(path)
-        return Teacher(name, recipe.scale, network.to(device), device, tile, half)
-    descriptor = _read(path, device)
+        if network.colour != "rgb":
+            raise KdsharpError(f"{path} holds a network for luma: a teacher takes and gives RGB.")
+        half = prefers_half if half is None else half
+        return Teacher(name, recipe.scale, network.to(device), device, tile, half, overlap, network.multiple)
+    descriptor = _read(path)
+    if half is None:
+        half = prefers_half and descriptor.supports_half
     if engine == "realesrgan":
         from kdsharp.reference import upstream_engine
 
-        return upstream_engine(name, path, descriptor.scale, device, tile, half)
-    return Teacher(name, descriptor.scale, descriptor, device, tile, half)
+        return upstream_engine(name, path, descriptor.scale, device, tile, half, overlap)
+    descriptor.to(torch.device(device)).model.register_forward_hook(overflow_as_nan)
+    multiple = descriptor.size_requirements.multiple_of
+    return Teacher(name, descriptor.scale, descriptor, device, tile, half, overlap, multiple)
 
 
 def at_hand() -> list[str]:
@@ -143,8 +190,7 @@ def official_file(name: str) -> Path:
             f"There is no teacher '{name}'; give a file or one of {OWN}, {', '.join(OFFICIAL)}."
         )
     known = OFFICIAL[name]
-    path = files.data_dir() / "weights" / f"{name}.pth"
-    return files.download(known.url, path, known.sha256, known.size)
+    return files.download(known.url, _download_of(name), known.sha256, known.size)
 
 
 def target_for(teacher: Teacher, small: Tensor, size: tuple[int, int]) -> Tensor:
@@ -155,30 +201,51 @@ def target_for(teacher: Teacher, small: Tensor, size: tuple[int, int]) -> Tensor
     return resize(upscaled, tuple(size), "bicubic").clamp(0, 1)
 
 
+def _checked_device(device: str | torch.device) -> str:
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise KdsharpError(f"There is no device '{device}': give 'cpu' or 'cuda'.") from error
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise KdsharpError(f"There is no GPU '{chosen}' here: use 'cpu' (on Colab, choose a GPU runtime).")
+    return str(chosen)
+
+
 def _locate(name_or_path: str | Path) -> Path:
-    path = Path(name_or_path)
+    path, name = Path(name_or_path), str(name_or_path)
     if path.is_file():
         return path
-    if path.suffix in (".pth", ".safetensors", ".pt"):
+    if path.suffix in (*_SUFFIXES, ".pt"):
         raise KdsharpError(f"There is no file {path}: check the path.")
-    if name_or_path == OWN:
+    if name == OWN:
         return checkpoints.find(OWN)
-    if local := _local_file(str(name_or_path)):
-        return local
-    return official_file(str(name_or_path))
+    local = _local_file(name)
+    if local is None or local == _download_of(name):  # a file that lies there already is verified too
+        return official_file(name)
+    log.info("%s: taken from %s", name, local)
+    return local
+
+
+def _download_of(name: str) -> Path:
+    return files.data_dir() / "weights" / f"{name}.pth"
 
 
 def _local_file(name: str) -> Path | None:
     """An official network that is here already: the download, or a copy under KDSHARP_ASSETS."""
-    places = [files.data_dir() / "weights" / f"{name}.pth"]
+    places = [_download_of(name)]
     if assets := files.assets_dir():
         places += [assets / "weights" / f"{name}.pth", assets / "weights" / f"{name}-fp16.pth"]
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if place.is_file()), None) if name in OFFICIAL else None
 
 
-def _read(path: Path, device: str) -> ImageModelDescriptor:
+def _read(path: Path) -> ImageModelDescriptor:
+    """The network in a file, on the CPU, for RGB in and out."""
+    if path.suffix == ".pt":  # a TorchScript archive is a program, and no restricted unpickler looks at it
+        raise KdsharpError(f"{path} may hold a program: save its state dict as .pth or .safetensors instead.")
     try:
-        descriptor = ModelLoader(device=device).load_from_file(path)
+        descriptor = ModelLoader(device="cpu").load_from_file(path)
+    except OSError as error:
+        raise KdsharpError(f"{path} cannot be read ({error.strerror or error}): check the file.") from error
     except (
         Exception
     ) as error:  # spandrel, pickle and torch each raise their own kinds for a file of another kind
@@ -187,5 +254,7 @@ def _read(path: Path, device: str) -> ImageModelDescriptor:
         ) from error
     if not isinstance(descriptor, ImageModelDescriptor):
         raise KdsharpError(f"{path} holds a network that does not turn one picture into another.")
+    if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
+        raise KdsharpError(f"{path} holds a network for grey pictures: a teacher takes and gives RGB.")
     descriptor.eval().model.requires_grad_(False)
     return descriptor.float()

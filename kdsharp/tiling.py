@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from kdsharp.errors import KdsharpError
@@ -16,6 +16,9 @@ from kdsharp.errors import KdsharpError
 log = logging.getLogger(__name__)
 
 MIN_TILE = 32
+CONTEXT = 24
+# How torch's allocators put it: CUDA, Linux, Windows, cuBLAS and cuDNN.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 
 def run_tiled(
@@ -23,29 +26,54 @@ def run_tiled(
     images: Tensor,
     scale: int,
     tile: int = 256,
-    context: int = 24,
+    context: int = CONTEXT,
     blend: int = 16,
     device: str = "cpu",
+    multiple: int = 1,
 ) -> Tensor:
     """`network` over (N, C, H, W) in tiles of `tile` input pixels (plus context); (N, C, scale H, scale W) on the CPU.
 
-    Only a tile lies on the device at a time. When memory runs out the tile is halved, down to 32 pixels, and
-    the picture is begun again. Raises KdsharpError when even that does not fit.
+    Only a tile lies on the device at a time. When memory runs out, the pictures of a batch are run one by one;
+    then the tile is halved, down to 32 pixels, and the picture is begun again.
+
+    Args:
+        context: pixels of surroundings that a tile is given on each side, and that are thrown away.
+        blend: pixels over which neighbouring tiles fade into each other.
+        multiple: tiles begin at multiples of it, for networks that fold their input (pixel-unshuffle, windows).
+
+    Raises KdsharpError for a tile below 32 pixels, a negative context, or when even 32 pixels do not fit.
     """
+    if tile < MIN_TILE or context < 0:
+        raise KdsharpError(
+            f"A tile of {tile} pixels with {context} around it cannot be run: "
+            f"give a tile of at least {MIN_TILE} and an overlap of at least 0."
+        )
     while True:
         try:
-            return _run(network, images, scale, tile, context, blend, device)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+            return _run(network, images, scale, tile, context, blend, device, multiple)
+        except RuntimeError as error:  # torch.OutOfMemoryError is one
             if not _is_out_of_memory(error):
                 raise
-            if tile <= MIN_TILE:
+            if len(images) == 1 and tile == MIN_TILE:
                 raise KdsharpError(
                     f"Not even a tile of {tile} pixels fits in memory: close other programs or use a smaller teacher."
                 ) from error
-        tile = max(MIN_TILE, tile // 2)
-        log.warning("out of memory: trying again with tiles of %d pixels", tile)
         if device.startswith("cuda"):
             torch.cuda.empty_cache()
+        if len(images) > 1:
+            log.warning("out of memory: trying again with one picture at a time")
+            settings = (scale, tile, context, blend, device, multiple)
+            return torch.cat([run_tiled(network, image, *settings) for image in images.split(1)])
+        tile = max(MIN_TILE, min(tile, max(images.shape[-2:])) // 2)
+        log.warning("out of memory: trying again with tiles of %d pixels", tile)
+
+
+def overflow_as_nan(_module: nn.Module, _inputs: object, output: object) -> object:
+    """A forward hook that turns infinities into NaN.
+
+    Libraries clip a network's output to [0, 1], and a clipped infinity looks like white; NaN survives the clip.
+    """
+    return output.masked_fill(output.isinf(), torch.nan) if isinstance(output, Tensor) else output
 
 
 def _run(
@@ -56,15 +84,19 @@ def _run(
     context: int,
     blend: int,
     device: str,
+    multiple: int,
 ) -> Tensor:
     count, channels, height, width = images.shape
     if max(height, width) <= tile:
         return network(images.to(device)).float().cpu()
-    spans = [(row, column) for row in _spans(height, tile, blend) for column in _spans(width, tile, blend)]
+    tile = max(multiple, tile - tile % multiple)
+    step = max(multiple, (tile - blend) // multiple * multiple)
+    context += -context % multiple
+    spans = [(row, column) for row in _spans(height, tile, step) for column in _spans(width, tile, step)]
     total = torch.zeros(count, channels, height * scale, width * scale)
     weights = torch.zeros(1, 1, height * scale, width * scale)
     for (top, bottom), (left, right) in tqdm(
-        spans, desc="tiles", unit="tile", disable=len(spans) < 4, leave=False
+        spans, desc="tiles", unit="tile", disable=len(spans) <= 4, leave=False
     ):
         outer_top, outer_left = max(0, top - context), max(0, left - context)
         patch = images[:, :, outer_top : bottom + context, outer_left : right + context].to(device)
@@ -78,13 +110,12 @@ def _run(
         place = (..., slice(top * scale, bottom * scale), slice(left * scale, right * scale))
         total[place] += kept * window
         weights[place] += window
-    return total / weights
+    return total.div_(weights)  # in place: a 4K result is 0.4 GB
 
 
-def _spans(length: int, tile: int, blend: int) -> list[tuple[int, int]]:
-    """Intervals of at most `tile` pixels that cover `length` and overlap by `blend`."""
-    step = max(1, tile - blend)
-    starts = range(0, max(1, length - blend), step)
+def _spans(length: int, tile: int, step: int) -> list[tuple[int, int]]:
+    """Intervals of at most `tile` pixels, one every `step`, that cover `length` and overlap by the difference."""
+    starts = range(0, max(1, length - (tile - step)), step)
     return [(start, min(length, start + tile)) for start in starts]
 
 
@@ -101,9 +132,4 @@ def _ramp(length: int, blend: int, fade_in: bool, fade_out: bool) -> Tensor:
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    text = str(error)
-    return (
-        isinstance(error, torch.OutOfMemoryError)
-        or "can't allocate memory" in text
-        or "out of memory" in text
-    )
+    return isinstance(error, torch.OutOfMemoryError) or any(phrase in str(error) for phrase in _NO_MEMORY)
