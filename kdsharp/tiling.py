@@ -127,7 +127,7 @@ def _ramp(length: int, blend: int, fade_in: bool, fade_out: bool) -> Tensor:
     if fade_in:
         weights[:blend] *= slope
     if fade_out:
-        weights[-blend:] *= slope.flip(0)
+        weights[length - blend :] *= slope.flip(0)
     return weights
 
 

@@ -93,6 +93,7 @@ def test_network_benchmark_gives_the_network_the_shrunk_picture(tmp_path: Path, 
 def test_published_teacher_beats_bicubic_on_set14(assets: Path) -> None:
     rows = evaluate.benchmark_rows(assets / "benchmarks" / "Set14", "teacher-x4")
     published, rgb, network = (row["psnr_y"] for row in rows)
+    assert published == evaluate.bicubic_benchmark(assets / "benchmarks" / "Set14", 4)[0]
     assert rgb == pytest.approx(published, abs=0.15)
     assert network > max(published, rgb) + 0.5
 
@@ -198,10 +199,12 @@ def test_upscaling_is_compared_with_bicubic_at_any_crop() -> None:
     assert by_name["student"]["max_side"] == 148  # what the scale divides
     hr, small, _ = evaluate.degraded_photo(photos[0], recipe, settings, 0, 150)
     assert hr.shape[:2] == (148, 148) and small.shape[:2] == (37, 37)
-    singles = [
-        evaluate.evaluate_student(student, recipe, [photo], settings, max_side=150)[0] for photo in photos
-    ]
-    assert by_name["bicubic"]["psnr_y"] == pytest.approx(np.mean([row["psnr_y"] for row in singles]))
+    # The mean over photographs, inside a border of `scale` pixels.
+    singles = []
+    for photo in photos:
+        hr, small, _ = evaluate.degraded_photo(photo, recipe, settings, 0, 150)
+        singles.append(evaluate.psnr(evaluate.bicubic_upscale(small, 4), hr, border=4))
+    assert by_name["bicubic"]["psnr_y"] == pytest.approx(np.mean(singles))
 
 
 def test_degradation_of_an_evaluation_is_fixed_by_its_seed() -> None:
@@ -209,6 +212,10 @@ def test_degradation_of_an_evaluation_is_fixed_by_its_seed() -> None:
     recipe, chancy = recipes.preset("video-call"), recipes.VideoCall()
     first, again, other = (evaluate.degraded_photo(photo, recipe, chancy, seed, 128)[1] for seed in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+    # Photo k of an evaluation draws from seed + k: the same photo twice meets two different calls.
+    twice = evaluate.evaluate_student(lambda x: x, recipe, [photo, photo], chancy, 1, max_side=128)[0]
+    hr = evaluate.degraded_photo(photo, recipe, chancy, 1, 128)[0]
+    assert twice["psnr_y"] == pytest.approx(np.mean([evaluate.psnr(x, hr) for x in (first, other)]))
     fixed = [evaluate.degraded_photo(photo, recipe, evaluate.fixed_call(), seed, 128)[1] for seed in (1, 2)]
     assert np.array_equal(*fixed)  # no chance is left in a fixed call
 

@@ -90,8 +90,8 @@ def test_jobs_take_turns_and_the_median_is_quoted() -> None:
 
 
 def test_warmup_is_not_timed() -> None:
-    pauses = iter([0.1, 0.1, 0, 0, 0])
-    assert speed.time_call(lambda: time.sleep(next(pauses)), repeats=3, warmup=2) < 50
+    pauses = iter([0.2, 0.2, 0])
+    assert speed.time_call(lambda: time.sleep(next(pauses)), repeats=1, warmup=2) < 100
 
 
 def test_network_alone_computes_what_the_student_computes(call: str) -> None:

@@ -1,17 +1,17 @@
-"""Teachers: tiles leave no seam, faults are survived, the upstream engine agrees, bad files are named."""
+"""Teachers: official layouts load, downloads are verified, overflow is mended, bad files are named."""
 
+import itertools
+import pathlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from spandrel.architectures.ESRGAN import ESRGAN
+from spandrel.architectures.Compact import Compact
 
-from kdsharp import checkpoints, data, evaluate, recipes, student, teacher, tiling
+from kdsharp import checkpoints, evaluate, files, recipes, student, teacher
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
-
-GENERAL = "weights/realesr-general-x4v3-fp16.pth"
 
 
 @pytest.fixture
@@ -24,98 +24,219 @@ def network() -> torch.nn.Module:
     )
 
 
-def test_tiled_equals_whole(network: torch.nn.Module) -> None:
-    images = torch.rand(1, 3, 90, 131)
-    whole = network(images)
-    tiled = tiling.run_tiled(network, images, 4, tile=48)
-    assert (tiled - whole).abs().max() * 255 < 0.01
-
-
-@pytest.mark.heavy
-def test_official_network_tiled_equals_whole(assets: Path) -> None:
-    photo = data.read_image(next((assets / "photos" / "val").glob("*.png")))
-    images = data.to_tensor(photo[300:460, 500:660])
-    whole, tiled = (teacher.load_teacher(assets / GENERAL, tile=tile).upscale(images) for tile in (1000, 64))
-    difference = (whole - tiled).abs() * 255
-    assert difference.max() <= 2 and difference[..., 64:-64, 64:-64].max() <= 1
+@pytest.fixture
+def compact_file(tmp_path: Path) -> Path:
+    """A small network laid out as realesr-general-x4v3 is: `params`, SRVGGNetCompact x4."""
+    torch.manual_seed(0)
+    path = tmp_path / "compact.pth"
+    torch.save({"params": Compact(num_feat=8, num_conv=2, upscale=4).state_dict()}, path)
+    return path
 
 
 class Fault:
-    """A x1 network that fails as told, and otherwise returns its input."""
+    """A x1 network whose half-precision output is `value`, and whose single-precision output is its input."""
 
-    def __init__(self, limit: int = 10_000, message: str = "", half_overflows: bool = False) -> None:
-        self.limit, self.message, self.half_overflows = limit, message, half_overflows
-        self.calls: list[tuple[int, bool]] = []
+    def __init__(self, value: float) -> None:
+        self.value = value
+        self.calls: list[bool] = []
 
     def __call__(self, tile: torch.Tensor) -> torch.Tensor:
-        half = torch.is_autocast_enabled("cpu")
-        self.calls.append((max(tile.shape[-2:]), half))
-        if max(tile.shape[-2:]) > self.limit:
-            raise RuntimeError(self.message) if self.message else torch.OutOfMemoryError("no memory")
-        return tile * float("nan") if half and self.half_overflows else tile
+        self.calls.append(torch.is_autocast_enabled("cpu"))
+        return torch.full_like(tile, self.value) if self.calls[-1] else tile
 
 
-@pytest.mark.parametrize("message", ["", "DefaultCPUAllocator: can't allocate memory: you tried"])
-def test_out_of_memory_halves_the_tile(message: str) -> None:
-    images = torch.rand(1, 3, 300, 300)
-    fault = Fault(limit=120, message=message)
-    assert torch.allclose(tiling.run_tiled(fault, images, 1, tile=256), images, atol=1e-6)
-    assert fault.calls[0][0] > 120 and fault.calls[-1][0] <= 120
-
-
-def test_no_memory_at_all_is_one_sentence_and_other_errors_stay_themselves() -> None:
-    images = torch.rand(1, 3, 300, 300)
-    with pytest.raises(KdsharpError, match="fits in memory"):
-        tiling.run_tiled(Fault(limit=1), images, 1)
-    with pytest.raises(RuntimeError, match="a real bug"):
-        tiling.run_tiled(Fault(limit=1, message="a real bug"), images, 1)
-
-
-def test_half_precision_that_overflows_is_done_again() -> None:
-    fault = Fault(half_overflows=True)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_half_precision_that_overflows_is_done_again(value: float) -> None:
+    fault = Fault(value)
     images = torch.rand(1, 3, 40, 40)
     result = teacher.Teacher("fault", 1, fault, half=True).upscale(images)
-    assert torch.allclose(result, images) and [half for _, half in fault.calls] == [True, False]
+    assert torch.equal(result, images) and fault.calls == [True, False]
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", ["realesr-general-x4v3-fp16", "realesr-animevideov3"])
-def test_both_engines_agree(assets: Path, name: str) -> None:
-    from kdsharp.reference import import_upstream
+def test_only_the_tile_that_overflowed_is_done_again() -> None:
+    def fault(tile: torch.Tensor) -> torch.Tensor:
+        calls.append(torch.is_autocast_enabled("cpu"))
+        return tile * float("inf") if calls == [True] else tile
 
-    try:
-        import_upstream()
-    except KdsharpError as error:
-        pytest.skip(str(error))
-    path = assets / "weights" / f"{name}.pth"
-    image = data.read_image(assets / "benchmarks" / "Set5" / "img_003.png")[:96, :112]
-    ours = teacher.load_teacher(path).upscale_image(image)
-    theirs = teacher.load_teacher(path, engine="realesrgan").upscale_image(image)
-    assert ours.shape == (384, 448, 3)
-    assert np.abs(ours.astype(int) - theirs).max() <= 1
+    calls: list[bool] = []
+    images = torch.rand(1, 3, 60, 60)
+    result = teacher.Teacher("fault", 1, fault, tile=48, half=True).upscale(images)
+    assert torch.allclose(result, images, atol=1e-6) and calls == [True, False, True, True, True]
+
+
+def test_spandrel_does_not_hide_an_overflow(
+    compact_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It clips what a network gives, so an infinity would come out as white."""
+    guide = teacher.load_teacher(compact_file, half=True)
+    forward, images = guide.network.forward, torch.rand(1, 3, 20, 20)
+
+    def overflowing(tile: torch.Tensor) -> torch.Tensor:
+        return forward(tile) + (float("inf") if torch.is_autocast_enabled("cpu") else 0)
+
+    monkeypatch.setattr(guide.network, "forward", overflowing)
+    assert torch.equal(guide.upscale(images), teacher.load_teacher(compact_file).upscale(images))
+    assert "single precision" in caplog.text
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_damaged_weights_are_named(compact_file: Path, value: float) -> None:
+    guide = teacher.load_teacher(compact_file)
+    with torch.no_grad():
+        list(guide.network.parameters())[-1].fill_(value)
+    with pytest.raises(KdsharpError, match="'compact' gives values that are not finite"):
+        guide.upscale(torch.rand(1, 3, 20, 20))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_half_precision_on_a_gpu_is_close_to_single() -> None:
+    images = torch.rand(1, 3, 100, 120)
+    half, single = teacher.load_teacher("teacher-x4", "cuda", tile=64), teacher.load_teacher("teacher-x4")
+    assert half.half and not single.half
+    assert (half.upscale(images) - single.upscale(images)).abs().max() * 255 <= 2
+
+
+def rrdbnet_weights(blocks: int, features: int = 64, growth: int = 32) -> dict[str, torch.Tensor]:
+    """Random weights under the keys and shapes of Real-ESRGAN's RRDBNet (x4) files."""
+    shapes = {"conv_first": (features, 3), "conv_last": (3, features)}
+    shapes |= {name: (features, features) for name in ("conv_body", "conv_up1", "conv_up2", "conv_hr")}
+    for block, dense, conv in itertools.product(range(blocks), (1, 2, 3), (1, 2, 3, 4, 5)):
+        outputs = features if conv == 5 else growth
+        shapes[f"body.{block}.rdb{dense}.conv{conv}"] = (outputs, features + (conv - 1) * growth)
+    weights = {}
+    for name, (outputs, inputs) in shapes.items():
+        weights[f"{name}.weight"] = torch.randn(outputs, inputs, 3, 3) * (0.5 / (9 * inputs) ** 0.5)
+        weights[f"{name}.bias"] = torch.randn(outputs) * 0.01
+    return weights
 
 
 def test_official_layout_loads_by_path(tmp_path: Path) -> None:
-    """A file laid out as RealESRGAN_x4plus_anime_6B: `params_ema`, 6 blocks of 64 features."""
+    """A file laid out as RealESRGAN_x4plus_anime_6B: `params_ema`, 6 blocks of 64 features, 17.9 MB."""
     torch.manual_seed(0)
-    model = ESRGAN(num_blocks=6)
+    weights = rrdbnet_weights(blocks=6)
     path = tmp_path / "RealESRGAN_x4plus_anime_6B.pth"
-    torch.save({"params_ema": model.state_dict()}, path)
+    torch.save({"params_ema": weights}, path)
+    official = teacher.OFFICIAL["RealESRGAN_x4plus_anime_6B"].size
+    assert official is not None and abs(path.stat().st_size - official) < 0.01 * official
     loaded = teacher.load_teacher(path)
-    images = torch.rand(1, 3, 16, 20)
-    with torch.inference_mode():
-        expected = model.eval()(images).clamp(0, 1)
-    assert loaded.scale == 4 and torch.allclose(loaded.upscale(images), expected, atol=1e-5)
+    assert (loaded.name, loaded.scale) == ("RealESRGAN_x4plus_anime_6B", 4)
+    assert student.parameters(loaded.network) == sum(value.numel() for value in weights.values())
+    ours, theirs = (
+        [float(value.double().sum()) for value in values]
+        for values in (loaded.network.state_dict().values(), weights.values())
+    )
+    assert sorted(ours) == pytest.approx(sorted(theirs))
+    first = torch.rand(1, 3, 16, 20)
+    assert loaded.upscale(first).shape == (1, 3, 64, 80)
 
 
-@pytest.mark.parametrize("name", ["text.pth", "missing.pth", "text.safetensors"])
-def test_bad_files_are_named(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("scale", "height", "width"), [(1, 33, 41), (2, 33, 41), (4, 40, 35)])
+def test_every_scale_and_odd_sizes(tmp_path: Path, scale: int, height: int, width: int) -> None:
+    path = tmp_path / "any.pth"
+    torch.save({"params": Compact(num_feat=8, num_conv=1, upscale=scale).state_dict()}, path)
+    guide = teacher.load_teacher(path, tile=32)
+    assert guide.scale == scale
+    result = guide.upscale(torch.rand(2, 3, height, width))
+    assert result.shape == (2, 3, height * scale, width * scale)
+    assert result.min() >= 0 and result.max() <= 1
+    assert guide.upscale_image(np.zeros((height, width, 3), np.uint8)).dtype == np.uint8
+
+
+def test_official_names_are_downloaded_verified_and_kept(
+    compact_file: Path, own_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KDSHARP_ASSETS", raising=False)
+    name, size = "realesr-animevideov3", compact_file.stat().st_size
+    known = teacher.OfficialFile(compact_file.as_uri(), size, files.sha256(compact_file))
+    monkeypatch.setitem(teacher.OFFICIAL, name, known)
+    assert name not in teacher.at_hand()
+    assert teacher.load_teacher(name).scale == 4
+    kept = own_root / "data" / "weights" / f"{name}.pth"
+    assert kept.read_bytes() == compact_file.read_bytes() and name in teacher.at_hand()
+    kept.write_bytes(b"x" * size)  # a file that lies there already is verified, too
+    with pytest.raises(KdsharpError, match="sha256"):
+        teacher.load_teacher(name)
+    kept.unlink()
+    monkeypatch.setitem(teacher.OFFICIAL, name, teacher.OfficialFile(known.url, size, "0" * 64))
+    with pytest.raises(KdsharpError, match="thrown away"):
+        teacher.load_teacher(name)
+    assert list(kept.parent.iterdir()) == []
+
+
+def test_official_files_are_pinned() -> None:
+    assert len(teacher.OFFICIAL) == 5
+    for name, known in teacher.OFFICIAL.items():
+        assert known.url.startswith("https://") and known.url.endswith(f"/{name}.pth")
+        assert len(known.sha256) == 64 and (known.size or 1) > 0
+
+
+def test_copies_among_the_assets_are_used_and_said(
+    compact_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = tmp_path / "assets" / "weights"
+    weights.mkdir(parents=True)
+    (weights / "realesr-general-x4v3-fp16.pth").write_bytes(compact_file.read_bytes())
+    monkeypatch.setenv("KDSHARP_ASSETS", str(weights.parent))
+    assert teacher.at_hand() == ["realesr-general-x4v3", "teacher-x4"]
+    with caplog.at_level("INFO"):
+        guide = teacher.load_teacher("realesr-general-x4v3")
+    assert guide.name == "realesr-general-x4v3" and str(weights) in caplog.text
+
+
+class Payload:
+    """What a hostile file would run."""
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return pathlib.Path.touch, (pathlib.Path("was-here"),)
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"params": Payload()}, tmp_path / "hostile.pth")
+    with pytest.raises(KdsharpError, match=r"hostile\.pth"):
+        teacher.load_teacher(tmp_path / "hostile.pth")
+    torch.jit.script(torch.nn.ReLU()).save(tmp_path / "program.pt")
+    with pytest.raises(KdsharpError, match=r"program.pt may hold a program"):
+        teacher.load_teacher(tmp_path / "program.pt")
+    assert not (tmp_path / "was-here").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["text.pth", "empty.pth", "cut.pth", "missing.pth", "text.safetensors", "text.bin"]
+)
+def test_bad_files_are_named(tmp_path: Path, compact_file: Path, name: str) -> None:
     path = tmp_path / name
-    if name.startswith("text"):
-        path.write_text("no network")
+    if name != "missing.pth":
+        whole = compact_file.read_bytes()
+        kinds = {"text": b"no network", "empty": b"", "cut": whole[: len(whole) // 2]}
+        path.write_bytes(kinds[path.stem])
     with pytest.raises(KdsharpError, match=name) as error:
         teacher.load_teacher(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("colour", ["ours", "theirs"])
+def test_networks_for_grey_pictures_are_refused(tmp_path: Path, colour: str) -> None:
+    if colour == "ours":
+        recipe = recipes.preset("video-call")
+        path = checkpoints.save(tmp_path / "grey.safetensors", student.build(recipe.student), recipe)
+    else:
+        path = tmp_path / "grey.pth"
+        torch.save(Compact(num_in_ch=1, num_out_ch=1, num_feat=8, num_conv=1).state_dict(), path)
+    with pytest.raises(KdsharpError, match=r"grey.*RGB"):
+        teacher.load_teacher(path)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "toaster"])
+def test_devices_that_are_not_there_are_named(device: str) -> None:
+    with pytest.raises(KdsharpError, match=device):
+        teacher.load_teacher("teacher-x4", device)
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 20), (1, 1, 20, 20)])
+def test_tensors_of_another_shape_are_refused(network: torch.nn.Module, shape: tuple[int, ...]) -> None:
+    with pytest.raises(KdsharpError, match="batch"):
+        teacher.Teacher("own", 4, network).upscale(torch.rand(shape))
 
 
 def test_unknown_names_list_the_known_ones() -> None:
