@@ -84,7 +84,10 @@ def execute(path: Path, profile: str) -> tuple[NotebookNode, str | None]:
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.create_kernel_manager()
-    client.km.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    client.km.kernel_spec.argv = [
+        *(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
+        "--log-level=ERROR",  # else every kernel warns that loopback TCP is not encrypted
+    ]
     environment = os.environ | {
         "KDSHARP_PROFILE": profile,
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else every kernel starts with four lines about its debugger

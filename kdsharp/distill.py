@@ -45,12 +45,15 @@ def train(
     device: str = "cpu",
     vgg: str | Path | None = None,
     on_progress: Callable[[dict], None] | None = None,
+    watch: Callable[[int, float], bool] | None = None,
 ) -> TrainingResult:
     """Train `recipe.student` on a target store, or go on with the run that `folder` holds.
 
     Writes `last.pt` (to resume), `validation-STEP.png`, `history.json` and at the end `student.safetensors`.
     `vgg` is needed when the recipe has a perceptual term (see `losses.Perceptual`). `on_progress` gets each row
     of the history; raising KeyboardInterrupt in it, or pressing stop, leaves a checkpoint to resume from.
+    `watch` gets step and loss after every step; when it returns True, training ends early: the run can be resumed,
+    and `student.safetensors` holds the student as it is by then.
     Raises KdsharpError if the loss stops being finite (the last good checkpoint is kept) or if `folder`
     holds a run of another recipe.
     """
@@ -91,7 +94,8 @@ def train(
             step += 1
             progress.update()
             running.append(terms["loss"].item())
-            if step % settings.validate_every == 0 or step == settings.steps:
+            stopped = watch is not None and watch(step, running[-1])
+            if step % settings.validate_every == 0 or step == settings.steps or stopped:
                 row = {"step": step, "lr": lr} | {name: term.item() for name, term in terms.items()}
                 row |= {
                     "loss": float(np.mean(running)),
@@ -106,6 +110,8 @@ def train(
             if time.monotonic() - saved > settings.checkpoint_seconds:
                 _save(folder, recipe, network, average, optimizer, step, history)
                 saved = time.monotonic()
+            if stopped:
+                break
     except KeyboardInterrupt:
         _save(folder, recipe, network, average, optimizer, step, history)
         raise

@@ -1,0 +1,23 @@
+"""Slider panels for the notebooks, built from core ipywidgets (versions 7 and 8) and nothing else.
+
+A panel shows its picture as a plain figure where there is no front end, and as live widgets where there is one.
+"""
+
+from kdsharp.panels.degradation import degradation_panel
+from kdsharp.panels.hyperparameters import hyperparameter_panel
+from kdsharp.panels.panel import Panel
+from kdsharp.panels.preference import opinions, preference_panel
+from kdsharp.panels.teachers import teacher_panel
+from kdsharp.panels.training import training_view
+from kdsharp.panels.viewer import comparison_viewer
+
+__all__ = [
+    "Panel",
+    "comparison_viewer",
+    "degradation_panel",
+    "hyperparameter_panel",
+    "opinions",
+    "preference_panel",
+    "teacher_panel",
+    "training_view",
+]
