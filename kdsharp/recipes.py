@@ -5,6 +5,7 @@ A recipe is plain data. `preset("video-call")` gives one, `dataclasses.replace` 
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -244,6 +245,11 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON-ready data; `from_dict` is its inverse."""
     kinds = {kind: name for name, kind in DEGRADATIONS.items()}
     return dataclasses.asdict(recipe) | {"degradation_kind": kinds[type(recipe.degradation)]}
+
+
+def digest(recipe: Recipe) -> str:
+    """Six characters that differ between recipes: for the folder of a run whose recipe was changed by hand."""
+    return hashlib.sha256(json.dumps(to_dict(recipe), sort_keys=True).encode()).hexdigest()[:6]
 
 
 def from_dict(data: dict[str, Any]) -> Recipe:

@@ -5,7 +5,7 @@ A panel shows its picture as a plain figure where there is no front end, and as 
 
 from kdsharp.panels.degradation import degradation_panel
 from kdsharp.panels.hyperparameters import hyperparameter_panel
-from kdsharp.panels.panel import Panel
+from kdsharp.panels.panel import Panel, choice, slider
 from kdsharp.panels.preference import opinions, preference_panel
 from kdsharp.panels.teachers import teacher_panel
 from kdsharp.panels.training import training_view
@@ -13,11 +13,13 @@ from kdsharp.panels.viewer import comparison_viewer
 
 __all__ = [
     "Panel",
+    "choice",
     "comparison_viewer",
     "degradation_panel",
     "hyperparameter_panel",
     "opinions",
     "preference_panel",
+    "slider",
     "teacher_panel",
     "training_view",
 ]

@@ -91,10 +91,10 @@ def _figure(recipe: Recipe, milliseconds: float) -> Figure:
     rates = [learning_rate(step, recipe.training) for step in steps]
     left.plot(steps, rates, color=COLOURS[0])
     left.set(xlabel="step", ylabel="learning rate", yscale="log", title="warm-up, then half a cosine")
-    right.barh(["this student"], [milliseconds], color=COLOURS[2])
+    right.barh(["this student"], [milliseconds], height=0.4, color=COLOURS[2])
     for colour, (name, budget) in zip((COLOURS[1], COLOURS[3]), BUDGETS.items(), strict=True):
         right.axvline(budget, color=colour, linestyle="--", label=name)
-    right.set(xlabel="predicted ms for a 1080p frame", xlim=(0, max(60, 1.2 * milliseconds)))
+    right.set(xlabel="predicted ms for a 1080p frame", xlim=(0, max(60, 1.2 * milliseconds)), ylim=(-1, 1))
     right.legend()
     for axis in (left, right):
         axis.grid(alpha=0.3)

@@ -54,7 +54,7 @@ def preference_panel(crops: dict[str, list[np.ndarray]], answers: Path, seed: in
         if place == len(trials):
             return result_picture(crops), _report(answers)
         scene, left, right = trials[place]
-        pair = [crops[left][scene], crops[right][scene]]
+        pair = [_enlarged(crops[left][scene]), _enlarged(crops[right][scene])]
         gap = np.full((pair[0].shape[0], _GAP, 3), 255, np.uint8)
         return np.hstack([pair[0], gap, pair[1]]), (
             f"Pair {place + 1} of {len(trials)}. Is the <b>right</b> one sharper (+3: much sharper, 0: the same, "
@@ -123,6 +123,12 @@ def opinions(answers: Path) -> list[dict]:
 def result_picture(crops: dict[str, list[np.ndarray]]) -> np.ndarray:
     """The first scene by every method, side by side: the names come with the report."""
     return np.hstack([scenes[0] for scenes in crops.values()])
+
+
+def _enlarged(crop: np.ndarray) -> np.ndarray:
+    """A whole number of times as large, without smoothing: about 440 pixels wide."""
+    factor = max(1, 440 // crop.shape[1])
+    return crop.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _interval(scores: list[int]) -> tuple[float | None, float | None]:

@@ -8,7 +8,7 @@ from kdsharp import evaluate
 from kdsharp.errors import KdsharpError
 from kdsharp.panels.panel import Panel, Shown, choice, slider
 
-WIDTH = 900  # of the drawn picture, in pixels
+WIDTH = 720  # of the drawn picture, in pixels
 SMALLEST_CROP = 32  # SSIM's window is 11 pixels; a smaller crop says nothing
 _LINE = (230, 159, 0)
 
@@ -61,7 +61,7 @@ def visible(size: tuple[int, int], zoom: float, across: int, down: int) -> tuple
 
 
 def swipe(left: np.ndarray, right: np.ndarray, divider: int, names: tuple[str, str]) -> np.ndarray:
-    """`left` up to `divider` percent of the width and `right` beyond, enlarged to 900 pixels, with names and a line."""
+    """`left` up to `divider` percent of the width and `right` beyond, enlarged to 720 pixels, with names and a line."""
     height = round(WIDTH * left.shape[0] / left.shape[1])
     shown = [
         Image.fromarray(half).resize((WIDTH, height), Image.Resampling.NEAREST) for half in (left, right)
