@@ -24,7 +24,7 @@ def check(number: str, *answers: object) -> bool:
     """
     judge, hint = CHECKS[number]
     try:
-        solved = bool(judge(*answers))
+        solved = all(answer is not None for answer in answers) and bool(judge(*answers))
         reason = ""
     except Exception as error:  # it is the reader's code that runs here: any mistake is possible
         solved, reason = False, f" ({type(error).__name__}: {error})"
