@@ -146,6 +146,7 @@ def test_training_view_draws_while_it_runs_and_ends_with_a_student(run, tmp_path
     result = view.result()
     assert view.picture.value != waiting and "Done after 400 steps" in view.text.value
     assert result.checkpoint.exists() and view.stop_button.disabled
+    drive(view)
 
 
 @pytest.mark.heavy

@@ -37,7 +37,7 @@ class Panel:
     ) -> None:
         self.controls = controls
         self.picture = widgets.Image(
-            format="png", layout=widgets.Layout(max_width="100%", object_fit="contain")
+            format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start")
         )
         self.text = widgets.HTML()
         self.errors = widgets.Output()

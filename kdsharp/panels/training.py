@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from kdsharp import data, distill
 from kdsharp.distill import TrainingResult
 from kdsharp.figures import COLOURS
-from kdsharp.panels.panel import Panel, Shown
+from kdsharp.panels.panel import Panel, Shown, slider
 from kdsharp.recipes import Recipe
 from kdsharp.targets import TargetStore
 
@@ -39,7 +39,8 @@ class TrainingView(Panel):
         self._begun = self._drawn = time.monotonic()
         self.stop_button = widgets.Button(description="Stop and keep", button_style="warning")
         self.stop_button.on_click(lambda _button: self.stop())
-        super().__init__(f"Training {recipe.name}", {}, self._view, [self.stop_button])
+        controls = {"smooth": slider("mean of steps", 20, 1, 100)}
+        super().__init__(f"Training {recipe.name}", controls, self._view, [self.stop_button])
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
 
     def start(self, *arguments, **options) -> "TrainingView":
@@ -89,8 +90,9 @@ class TrainingView(Panel):
     def _validated(self, row: dict) -> None:
         self._history.append(row)
 
-    def _view(self) -> Shown:
-        return _figure(self._recipe, self._steps, self._losses, self._history, self._pictures()), self._text()
+    def _view(self, smooth: int) -> Shown:
+        seen = (self._steps, self._losses, self._history)
+        return _figure(self._recipe, *seen, self._pictures(), smooth), self._text()
 
     def _pictures(self) -> np.ndarray | None:
         """The first row of the newest validation picture: input, student, original."""
@@ -124,15 +126,20 @@ def training_view(
 
 
 def _figure(
-    recipe: Recipe, steps: list[int], losses: list[float], history: list[dict], picture: np.ndarray | None
+    recipe: Recipe,
+    steps: list[int],
+    losses: list[float],
+    history: list[dict],
+    picture: np.ndarray | None,
+    smooth: int,
 ) -> Figure:
     figure, (left, middle, right) = plt.subplots(
         1, 3, figsize=(12, 3.2), width_ratios=[1, 1, 1.4], layout="constrained"
     )
     left.plot(steps, losses, color=COLOURS[0], alpha=0.35, linewidth=0.8)
-    if len(losses) >= 20:
-        smooth = np.convolve(losses, np.ones(20) / 20, mode="valid")
-        left.plot(steps[19:], smooth, color=COLOURS[0], label="mean of 20 steps")
+    if len(losses) >= smooth:
+        mean = np.convolve(losses, np.ones(smooth) / smooth, mode="valid")
+        left.plot(steps[smooth - 1 :], mean, color=COLOURS[0], label=f"mean of {smooth} steps")
         left.legend()
     left.set(xlabel="step", ylabel="weighted loss", title="loss", xlim=(0, recipe.training.steps))
     middle.plot(
