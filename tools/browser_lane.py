@@ -43,12 +43,13 @@ PANEL_SECONDS = 60  # for a panel's picture to change
 QUIET_SECONDS = 4  # a kernel that idles this long after a control moved has nothing more to show
 SETTLE_SECONDS = 15  # for widgets and pictures to appear
 SETTINGS = {
-    # Every cell has to be in the page, seen or not.
-    "notebook-extension/tracker": {"windowingMode": "none"},
+    # Every cell has to be in the page, seen or not; pictures of it should end where the notebook does.
+    "notebook-extension/tracker": {"windowingMode": "none", "scrollPastEnd": False},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 
-_TRACEBACK = re.compile(r"Traceback \(most recent call last\).*?^(?=\S)(?!Traceback)([^\n]+)", re.S | re.M)
+_TRACEBACK = "Traceback (most recent call last)"
+_RAISED = re.compile(re.escape(_TRACEBACK) + r".*?^([A-Za-z_][\w.]*(?:: [^\n]*)?)$", re.S | re.M)
 # `jupyterapp` is there because the server is started with expose_app_in_browser.
 _KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status ?? null"
 _RUN_ALL = """() => {
@@ -66,7 +67,9 @@ _CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.widgets]
             count: cell.model.executionCount,
             raised: outputs.filter(o => o.output_type === "error").map(o => `${o.ename}: ${o.evalue}`),
             widgets: outputs.filter(o => o.data && kind in o.data).length,
-            shown: cell.node.querySelectorAll(`[data-mime-type="${kind}"]`).length,
+            // A live widget names no format; what stands in for one (text, a picture) names its own.
+            shown: [...cell.node.querySelectorAll(".jp-OutputArea-output:not([data-mime-type])")]
+                .filter(node => !node.parentElement.closest(".jp-OutputArea-output")).length,
         };
     })"""
 _LOADING = """() => [...document.querySelectorAll(".jp-OutputArea-output")]
@@ -121,6 +124,7 @@ class Watch:
 
     raised: list[str] = field(default_factory=list)
     text: str = ""
+    died: bool = False
 
     def attach(self, page: "Page") -> None:
         """Listen to everything that `page` is going to hear."""
@@ -149,7 +153,7 @@ class Watch:
         elif kind == "stream":
             self.text += content["text"]
         elif kind == "status" and content["execution_state"] in ("restarting", "autorestarting", "dead"):
-            self.raised.append("the kernel died (out of memory?)")
+            self.died = True
 
 
 @dataclass(frozen=True)
@@ -191,8 +195,9 @@ def decode(frame: bytes | str) -> tuple[str, dict]:
 
 
 def tracebacks(text: str) -> list[str]:
-    """The last line of every traceback in `text`: what was raised."""
-    return [match.strip() for match in _TRACEBACK.findall(text)]
+    """What was raised, for every traceback in `text`, whether Python or IPython wrote it."""
+    found = [match.strip() for match in _RAISED.findall(text)]
+    return found or ["a traceback"] if _TRACEBACK in text else []
 
 
 def first_line(text: object) -> str:
@@ -229,7 +234,7 @@ def run_lane(
     notebook: notebook, seconds, panels (how many were tried), problems (sentences), pictures. Raises KdsharpError if
     the folder holds no such notebook, or if the machine lacks what the lane needs.
     """
-    found = [path for path in sorted(Path(notebooks).glob("[0-9][0-9]_*.ipynb"))]
+    found = sorted(Path(notebooks).glob("[0-9][0-9]_*.ipynb"))
     found = [path for path in found if not only or path.name[:2] in only]
     if not found:
         raise KdsharpError(f"There are no such notebooks in {notebooks}: check --notebooks and --only.")
@@ -306,8 +311,9 @@ def visit(
         _open(page, server, name)
         row["problems"] += _run_cells(page, watch, timeout)
         row["pictures"] = _photograph(page, out, name[:2], widths)
-        row["panels"], problems = _try_panels(page, watch, out, name[:2])
-        row["problems"] += problems
+        if not watch.died and page.evaluate(_KERNEL) == "idle":  # else no panel can answer
+            row["panels"], problems = _try_panels(page, watch, out, name[:2])
+            row["problems"] += problems
         row["problems"] += _look(page, row["problems"])
     except (Error, OSError) as error:  # the browser's, the server's: the next notebook is tried all the same
         row["problems"] += watch.take()
@@ -400,8 +406,11 @@ def _run_cells(page: "Page", watch: Watch, timeout: float) -> list[str]:
         if late or dialog.count():
             break
     problems = [f"its cells took longer than {timeout:g} seconds"] if late else []
-    if dialog.count():
+    if watch.died:
+        problems.append("its kernel died (out of memory?)")
+    elif dialog.count():
         problems.append(f"JupyterLab asks: {' '.join(dialog.first.inner_text().split())}")
+    if dialog.count():
         page.keyboard.press("Escape")
     _settle(page)
     cells = page.evaluate(_CELLS)
@@ -462,15 +471,22 @@ def _actions(page: "Page", panel: "Locator") -> Iterator[Callable[[], None]]:
 
 
 def _move(page: "Page", slider: "Locator") -> None:
-    """Press the mouse on the half of the slider where its handle is not, as a reader would.
+    """Press the mouse on the half of the slider where its handle is not: a single step can be too small to see.
 
-    With the keyboard it does not work in every version: JupyterLab has its own use for the arrow keys.
+    The keyboard comes second, because JupyterLab has its own use for the arrow keys.
     """
     slider.scroll_into_view_if_needed()
-    box, handle = slider.bounding_box(), slider.locator(".noUi-handle").first.bounding_box()
-    middle = handle["x"] + handle["width"] / 2 - box["x"]
+    handle = slider.locator(".noUi-handle").first
+    box, place = slider.bounding_box(), handle.bounding_box()
+    value = handle.get_attribute("aria-valuenow")
+    middle = place["x"] + place["width"] / 2 - box["x"]
     share = 0.25 if middle > box["width"] / 2 else 0.75
     page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+    for key in ("ArrowRight", "ArrowLeft"):
+        page.wait_for_timeout(100)
+        if handle.get_attribute("aria-valuenow") == value:
+            handle.focus()
+            handle.press(key)
 
 
 def _choose(menu: "Locator") -> None:
@@ -504,8 +520,6 @@ def _look(page: "Page", known: list[str]) -> list[str]:
     for text in shown:
         lines = [line for line in tracebacks(text) if line not in said]
         problems += [f"an output shows {line}" for line in lines]
-        if "Traceback (most recent call last)" in text and not known and not lines:
-            problems.append("an output shows a traceback")
     for sign in ("Error displaying widget", "Loading widget"):
         if count := sum(sign in text for text in shown):
             problems.append(f"{count} outputs say '{sign}'")
