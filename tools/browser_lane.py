@@ -125,6 +125,13 @@ class Watch:
     raised: list[str] = field(default_factory=list)
     text: str = ""
     died: bool = False
+    busy: set[str] = field(default_factory=set)  # requests that the kernel works on
+
+    @property
+    def rests(self) -> bool:
+        """Whether the kernel has nothing to do. What JupyterLab shows is not enough: its last word can be on one of
+        several requests."""
+        return not self.busy
 
     def attach(self, page: "Page") -> None:
         """Listen to everything that `page` is going to hear."""
@@ -147,13 +154,15 @@ class Watch:
 
     def hear(self, frame: bytes | str) -> None:
         """Take in one message of a kernel."""
-        kind, content = decode(frame)
+        kind, parent, content = decode(frame)
         if kind == "error":
             self.raised.append(f"{content['ename']}: {first_line(content['evalue'])}")
         elif kind == "stream":
             self.text += content["text"]
-        elif kind == "status" and content["execution_state"] in ("restarting", "autorestarting", "dead"):
-            self.died = True
+        elif kind == "status":
+            state = content["execution_state"]
+            self.died = self.died or state in ("restarting", "autorestarting", "dead")
+            self.busy = {*self.busy, parent} if state == "busy" else self.busy - {parent}
 
 
 @dataclass(frozen=True)
@@ -178,20 +187,21 @@ class Server:
             self.ask(f"api/sessions/{session['id']}", "DELETE")
 
 
-def decode(frame: bytes | str) -> tuple[str, dict]:
-    """Kind and content of one kernel message; content is read for the kinds that `Watch` knows.
+def decode(frame: bytes | str) -> tuple[str, str, dict]:
+    """One kernel message's kind, the request that it answers, and its content (for the kinds that `Watch` knows).
 
     JupyterLab speaks v1.kernel.websocket.jupyter.org: a count, that many offsets (64 bits, little-endian), and between
     them channel, header, parent header, metadata, content and buffers.
     """
     if isinstance(frame, str):
         message = json.loads(frame)
-        return message["header"]["msg_type"], message["content"]
+        return message["header"]["msg_type"], message["parent_header"].get("msg_id", ""), message["content"]
     count = int.from_bytes(frame[:8], "little")
     offsets = [int.from_bytes(frame[8 * place : 8 * place + 8], "little") for place in range(1, count + 1)]
     parts = [frame[start:end] for start, end in pairwise(offsets)]
     kind = json.loads(parts[1])["msg_type"]
-    return kind, json.loads(parts[4]) if kind in ("error", "stream", "status") else {}
+    content = json.loads(parts[4]) if kind in ("error", "stream", "status") else {}
+    return kind, json.loads(parts[2]).get("msg_id", ""), content
 
 
 def tracebacks(text: str) -> list[str]:
@@ -311,7 +321,7 @@ def visit(
         _open(page, server, name)
         row["problems"] += _run_cells(page, watch, timeout)
         row["pictures"] = _photograph(page, out, name[:2], widths)
-        if not watch.died and page.evaluate(_KERNEL) == "idle":  # else no panel can answer
+        if watch.rests and not watch.died:  # else no panel can answer
             row["panels"], problems = _try_panels(page, watch, out, name[:2])
             row["problems"] += problems
         row["problems"] += _look(page, row["problems"])
@@ -400,7 +410,7 @@ def _run_cells(page: "Page", watch: Watch, timeout: float) -> list[str]:
     page.evaluate(_RUN_ALL)
     end, late = time.monotonic() + timeout, False
     dialog = page.locator(".jp-Dialog-content")
-    while not page.evaluate(f"window.laneDone && ({_KERNEL}) === 'idle'"):
+    while not (page.evaluate("window.laneDone") and watch.rests):
         page.wait_for_timeout(300)
         late = time.monotonic() > end
         if late or dialog.count():
@@ -437,7 +447,7 @@ def _try_panels(page: "Page", watch: Watch, out: Path, number: str) -> tuple[int
     panels = page.locator(".kdsharp-panel:visible:not(.kdsharp-panel .kdsharp-panel)").all()
     problems = []
     for place, panel in enumerate(panels, 1):
-        changed = _use(page, panel)
+        changed = _use(page, watch, panel)
         wrong = watch.take()
         if not changed:
             wrong.append("no control changed its picture")
@@ -447,13 +457,13 @@ def _try_panels(page: "Page", watch: Watch, out: Path, number: str) -> tuple[int
     return len(panels), problems
 
 
-def _use(page: "Page", panel: "Locator") -> bool:
+def _use(page: "Page", watch: Watch, panel: "Locator") -> bool:
     """Move the panel's sliders, else its drop-downs, else its buttons, until its picture is another one."""
     end = time.monotonic() + PANEL_SECONDS
     for action in _actions(page, panel):
         before = panel.evaluate(_LOOKS)
         action()
-        if _changes(page, panel, before, end):
+        if _changes(page, watch, panel, before, end):
             return True
         if time.monotonic() > end:
             return False
@@ -496,17 +506,16 @@ def _choose(menu: "Locator") -> None:
         menu.select_option(index=(chosen + 1) % options)
 
 
-def _changes(page: "Page", panel: "Locator", before: str | None, end: float) -> bool:
+def _changes(page: "Page", watch: Watch, panel: "Locator", before: str | None, end: float) -> bool:
     """Wait until the panel looks different and the kernel rests; False if it rests and nothing has changed."""
     quiet = time.monotonic()
     while time.monotonic() < end:
         page.wait_for_timeout(200)
-        rests = page.evaluate(_KERNEL) == "idle"
         after = panel.evaluate(_LOOKS)
-        if rests and after is not None and after != before:
+        if watch.rests and after is not None and after != before:
             page.wait_for_timeout(300)  # for what was raised after the picture was sent
             return True
-        if not rests:
+        if not watch.rests:
             quiet = time.monotonic()
         elif time.monotonic() - quiet > QUIET_SECONDS:
             return False
