@@ -1,5 +1,6 @@
 # make course: run every notebook; make test: all tests. Both set up .venv first, once.
-# Others: make colab (the notebooks with Colab's versions), make badges, make lint, make clean.
+# Others: make html (what make course ran, as pages), make colab (the notebooks with Colab's versions), make badges,
+# make lint, make clean.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= course,test
@@ -7,13 +8,16 @@ PROFILE ?= quick
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(EXTRAS)
 
-.PHONY: course test setup lint badges colab clean
+.PHONY: course test html setup lint badges colab clean
 
 course: setup
 	$(RUN) -m kdsharp course --profile $(PROFILE)
 
 test: setup lint
 	$(RUN) -m pytest
+
+html: setup
+	$(RUN) tools/render_html.py
 
 setup: $(STAMP)
 
