@@ -1,6 +1,6 @@
 # make course: run every notebook; make test: all tests. Both set up .venv first, once.
-# Others: make html (what make course ran, as pages), make colab (the notebooks with Colab's versions), make badges,
-# make lint, make clean.
+# Others: make html (what make course ran, as pages), make browser (the notebooks in JupyterLab, in a browser),
+# make colab (the notebooks with Colab's versions), make badges, make lint, make clean.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= course,test
@@ -8,7 +8,7 @@ PROFILE ?= quick
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(EXTRAS)
 
-.PHONY: course test html setup lint badges colab clean
+.PHONY: course test html setup lint badges browser colab clean
 
 course: setup
 	$(RUN) -m kdsharp course --profile $(PROFILE)
@@ -35,6 +35,10 @@ lint: setup
 # Strips the notebooks' outputs and writes the repository's owner and name (pyproject.toml) into every badge.
 badges: setup
 	$(RUN) tools/notebooks.py --fix
+
+# Needs EXTRAS with browser in it, as in: make browser EXTRAS=course,test,browser; and a Chromium of the system.
+browser: setup
+	$(RUN) tools/browser_lane.py
 
 colab:
 	bash tools/colab_lane.sh
