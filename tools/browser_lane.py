@@ -104,6 +104,11 @@ _LOOKS = """panel => {
         return `${canvas.width}x${canvas.height}:${hash >>> 0}`;
     }).join(" ");
 }"""
+# How often each panel's picture was replaced: a training view changes by itself, while its cell runs.
+_COUNT_LOADS = """document.addEventListener("load", event => {
+    const panel = event.target.closest?.(".kdsharp-panel");
+    if (panel) panel.laneLoads = (panel.laneLoads ?? 0) + 1;
+}, true);"""
 _TALL = """() => {
     const outer = window.jupyterapp.shell.currentWidget.content.node.querySelector(".jp-WindowedPanel-outer");
     return {all: outer.scrollHeight, seen: outer.clientHeight};
@@ -317,6 +322,7 @@ def visit(
     context = browser.new_context(viewport={"width": widths[0], "height": 900})
     page, watch = context.new_page(), Watch()
     watch.attach(page)
+    page.add_init_script(_COUNT_LOADS)
     try:
         _open(page, server, name)
         row["problems"] += _run_cells(page, watch, timeout)
@@ -447,27 +453,29 @@ def _try_panels(page: "Page", watch: Watch, out: Path, number: str) -> tuple[int
     panels = page.locator(".kdsharp-panel:visible:not(.kdsharp-panel .kdsharp-panel)").all()
     problems = []
     for place, panel in enumerate(panels, 1):
-        changed = _use(page, watch, panel)
-        wrong = watch.take()
-        if not changed:
-            wrong.append("no control changed its picture")
+        problem = _use(page, watch, panel)
+        wrong = watch.take() + ([problem] if problem else [])
         if wrong:
             panel.screenshot(path=out / f"{number}-panel-{place}.png")
         problems += [f"panel {place}: {line}" for line in wrong]
     return len(panels), problems
 
 
-def _use(page: "Page", watch: Watch, panel: "Locator") -> bool:
+def _use(page: "Page", watch: Watch, panel: "Locator") -> str | None:
     """Move the panel's sliders, else its drop-downs, else its buttons, until its picture is another one."""
-    end = time.monotonic() + PANEL_SECONDS
+    end, tried = time.monotonic() + PANEL_SECONDS, False
     for action in _actions(page, panel):
-        before = panel.evaluate(_LOOKS)
+        before, tried = panel.evaluate(_LOOKS), True
         action()
         if _changes(page, watch, panel, before, end):
-            return True
+            return None
         if time.monotonic() > end:
-            return False
-    return False
+            break
+    if tried:
+        return "no control changed its picture"
+    if panel.evaluate("panel => (panel.laneLoads ?? 0) < 2"):
+        return "its picture never changed, and it has no control to change it"
+    return None
 
 
 def _actions(page: "Page", panel: "Locator") -> Iterator[Callable[[], None]]:
