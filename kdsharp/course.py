@@ -30,7 +30,7 @@ _quiet = logging.getLogger(f"{__name__}.client")
 _quiet.setLevel(logging.WARNING)
 
 TIMEOUT_SECONDS = {"quick": 900, "full": 24 * 3600}  # of one cell
-# Matplotlib's calls and our own figures: a notebook that uses one of them has to show a picture.
+# Matplotlib's calls and our own figures: a cell that uses one of them has to show a picture.
 _DRAWS = re.compile(r"\b(plt|figures)\.\w")
 
 
@@ -115,12 +115,18 @@ def inspect(notebook: NotebookNode) -> Iterator[str]:
             yield f"an output shows {output['ename']}: {_first_line(output['evalue'])}"
         elif "Traceback (most recent call last)" in output.get("text", ""):
             yield f"an output shows a traceback: {output['text'].strip().splitlines()[-1]}"
-    pictures = list(_pictures(outputs))
-    if not pictures and any(_DRAWS.search(cell.source) for cell in code):
-        yield "it drew no figure"
-    for number, picture in enumerate(pictures, 1):
+    for number, cell in enumerate(code, 1):
+        if _should_draw(cell) and not any(_pictures(cell.outputs)):
+            yield f"cell {number} drew no figure"
+    for number, picture in enumerate(_pictures(outputs), 1):
         if is_blank(picture):
             yield f"figure {number} is blank"
+
+
+def _should_draw(cell: NotebookNode) -> bool:
+    """Whether a cell's code draws by itself: functions for later and panels do not count."""
+    drawn = [line for line in cell.source.splitlines() if _DRAWS.search(line)]
+    return bool(drawn) and not re.search(r"^def |panels\.", cell.source, re.MULTILINE)
 
 
 def is_blank(png: bytes) -> bool:

@@ -213,10 +213,14 @@ def format_table(rows: list[dict]) -> str:
         return "(no rows)"
     keys = [key for key in METRICS if any(key in row for row in rows)]
     width = max(len(str(row["method"])) for row in rows)
-    lines = [f"{'method':{width}}  " + "  ".join(f"{key:>14}" for key in keys)]
+    widths = {key: max(7, len(key)) for key in keys}
+    lines = [f"{'method':{width}}  " + "  ".join(f"{key:>{widths[key]}}" for key in keys)]
     for row in rows:
         cells = (
-            f"{row[key]:14.{2 if key[0] == 'p' else 4}f}" if key in row else f"{'-':>14}" for key in keys
+            f"{row[key]:{widths[key]}.{2 if key[0] == 'p' else 4}f}"
+            if key in row
+            else f"{'-':>{widths[key]}}"
+            for key in keys
         )
         lines.append(f"{row['method']:{width}}  " + "  ".join(cells))
     if side := rows[0].get("max_side"):

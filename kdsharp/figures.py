@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -242,6 +243,10 @@ def _style(width: float) -> Iterator[float]:
     }
     with plt.rc_context(look):
         yield size
+        # A notebook's backend is loaded with the first figure and switches this on: leaving the style would undo it,
+        # and later figures would no longer show by themselves.
+        interactive = plt.isinteractive()
+    matplotlib.interactive(interactive)
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def test_states_of_all_kinds_of_notebooks(tmp_path: Path, caplog: pytest.LogCapt
     assert "ZeroDivisionError" in states["04_thread"]
     assert "kernel died" in states["05_dies"]
     assert states["06_unreadable"].startswith("could not be run, NotJSONError")
-    assert states["07_draws_nothing"] == "it drew no figure"
+    assert states["07_draws_nothing"] == "cell 2 drew no figure"
     assert states["08_only_text"] == "ok"
     assert "not_numbered" not in states
 

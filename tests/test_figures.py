@@ -1,9 +1,11 @@
 """Figures show what they are given, in type that can be read at a notebook's width, and nothing covers anything."""
 
 import itertools
+from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from nbformat.v4 import new_code_cell, new_notebook
 
-from kdsharp import figures, recipes
+from kdsharp import course, figures, recipes
 from kdsharp.degrade import degrade
 from kdsharp.errors import KdsharpError
 
@@ -275,3 +278,14 @@ def test_colours_are_those_of_okabe_and_ito() -> None:
     used = {to_hex(bar.get_facecolor()).upper() for bar in axis.patches}
     used |= {to_hex(line.get_color()).upper() for line in axis.lines}
     assert len(used) == 3 and used <= published
+
+
+def test_every_figure_of_a_notebook_shows_by_itself(tmp_path: Path) -> None:
+    """The inline backend switches interactive mode on when the first figure loads it; it has to stay on."""
+    draw = "figures.side_by_side({'a': np.eye(8, dtype=np.uint8)[..., None].repeat(3, 2) * 255});"
+    cells = ["import numpy as np\nfrom kdsharp import figures", draw, draw, draw]
+    path = tmp_path / "00_three.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), path)
+    executed, failure = course.execute(path, "quick")
+    assert failure is None and not list(course.inspect(executed))
+    assert len(list(course._pictures(course._outputs(executed)))) == 3
