@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, WebSocket
 
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", MAC_CHROME)
 MAX_HEIGHT = 16000  # of one picture, in pixels: Chromium draws none that is higher than 16384
 START_SECONDS = 120  # for the server, and for the page
 PANEL_SECONDS = 60  # for a panel's picture to change
