@@ -163,6 +163,10 @@ def test_stop_button_leaves_a_student_and_a_run_to_resume(run, tmp_path: Path) -
     assert load_student(result.checkpoint)(frame).shape == frame.shape
     again = panels.training_view(recipe, store, store, tmp_path).result()
     assert again.history[-1]["step"] == recipe.training.steps
+    finished = panels.training_view(recipe, store, store, tmp_path)
+    assert finished.result().history == again.history and "Finished earlier" in finished.text.value
+    finished.controls["crop"].value, first = 2, finished.picture.value
+    assert finished.picture.value != first, "a finished run shows nothing to look at"
 
 
 def test_a_failing_training_is_raised_by_result_and_shown_in_the_view(run, tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 The training runs in a thread of its own, so that the cell returns and the stop button can be heard.
 """
 
+import json
 import logging
 import threading
 import time
 from pathlib import Path
 
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -23,23 +23,27 @@ from kdsharp.targets import TargetStore
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_PICTURES = 2.0
+_CROPS = 4  # in a validation picture, one row each
 
 
 class TrainingView(Panel):
-    """A running training: losses, validation, time left, and a stop button. `result()` waits for its end."""
+    """A running training: losses, validation, time left, and a stop button. `result()` waits for its end.
+
+    A run that is taken up again shows its validations from the start; losses of single steps are not kept on disk.
+    """
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         self._recipe, self._folder = recipe, Path(folder)
         self._steps: list[int] = []
         self._losses: list[float] = []
-        self._history: list[dict] = []
+        self._history: list[dict] = _earlier(self._folder)
         self._stop = threading.Event()
         self._done: TrainingResult | None = None
         self._failure: BaseException | None = None
         self._begun = self._drawn = time.monotonic()
         self.stop_button = widgets.Button(description="Stop and keep", button_style="warning")
         self.stop_button.on_click(lambda _button: self.stop())
-        controls = {"smooth": slider("mean of steps", 20, 1, 100)}
+        controls = {"crop": slider("crop", 1, 1, _CROPS), "smooth": slider("mean of steps", 20, 1, 100)}
         super().__init__(f"Training {recipe.name}", controls, self._view, [self.stop_button])
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
 
@@ -90,22 +94,32 @@ class TrainingView(Panel):
     def _validated(self, row: dict) -> None:
         self._history.append(row)
 
-    def _view(self, smooth: int) -> Shown:
+    def _view(self, crop: int, smooth: int) -> Shown:
         seen = (self._steps, self._losses, self._history)
-        return _figure(self._recipe, *seen, self._pictures(), smooth), self._text()
+        return _figure(self._recipe, *seen, self._pictures(crop), smooth), self._text()
 
-    def _pictures(self) -> np.ndarray | None:
-        """The first row of the newest validation picture: input, student, original."""
+    def _pictures(self, crop: int) -> np.ndarray | None:
+        """One row of the newest validation picture: input, student, original."""
         if not self._history:
             return None
-        image = data.read_image(self._folder / f"validation-{self._history[-1]['step']:06d}.png")
-        return image[: image.shape[1] // 3]
+        path = self._folder / f"validation-{self._history[-1]['step']:06d}.png"
+        if not path.exists():
+            return None
+        image = data.read_image(path)
+        side = image.shape[1] // 3
+        top = min(crop * side, image.shape[0]) - side  # fewer rows when there are fewer validation crops
+        return image[top : top + side]
 
     def _text(self) -> str:
         if self._failure is not None:
             return f"<b>Training ended: {self._failure}</b>"
         if not self._steps:
-            return "Waiting for the first steps ..."
+            done = self._done is not None
+            return (
+                f"Finished earlier; see {self._done.checkpoint}."
+                if done
+                else "Waiting for the first steps ..."
+            )
         seconds = time.monotonic() - self._begun
         if self._done is not None:
             kept = "stopped early; " if self._steps[-1] < self._recipe.training.steps else ""
@@ -125,6 +139,12 @@ def training_view(
     return TrainingView(recipe, folder).start(store, validation, Path(folder), **options)
 
 
+def _earlier(folder: Path) -> list[dict]:
+    """The history of a run that goes on in `folder`."""
+    path = folder / "history.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
 def _figure(
     recipe: Recipe,
     steps: list[int],
@@ -133,13 +153,16 @@ def _figure(
     picture: np.ndarray | None,
     smooth: int,
 ) -> Figure:
-    figure, (left, middle, right) = plt.subplots(
-        1, 3, figsize=(12, 3.2), width_ratios=[1, 1, 1.4], layout="constrained"
-    )
+    figure = Figure(figsize=(12, 3.2), layout="constrained")  # not pyplot's, which belongs to the main thread
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.4])
     left.plot(steps, losses, color=COLOURS[0], alpha=0.35, linewidth=0.8)
     if len(losses) >= smooth:
         mean = np.convolve(losses, np.ones(smooth) / smooth, mode="valid")
         left.plot(steps[smooth - 1 :], mean, color=COLOURS[0], label=f"mean of {smooth} steps")
+    if history:
+        validated, means = zip(*((row["step"], row["loss"]) for row in history), strict=True)
+        left.plot(validated, means, "o", color=COLOURS[1], label="mean between validations")
+    if left.get_legend_handles_labels()[0]:
         left.legend()
     left.set(xlabel="step", ylabel="weighted loss", title="loss", xlim=(0, recipe.training.steps))
     middle.plot(
