@@ -19,8 +19,9 @@ from tqdm.auto import tqdm
 
 from kdsharp import checkpoints, data, files, recipes, student
 from kdsharp.errors import KdsharpError
-from kdsharp.losses import Perceptual, distillation_loss, to_luma
+from kdsharp.losses import FeatureMatch, Perceptual, distillation_loss
 from kdsharp.recipes import Recipe, Training
+from kdsharp.student import apply_to_rgb, to_luma
 from kdsharp.targets import TargetStore
 
 log = logging.getLogger(__name__)
@@ -46,11 +47,13 @@ def train(
     vgg: str | Path | None = None,
     on_progress: Callable[[dict], None] | None = None,
     watch: Callable[[int, float], bool] | None = None,
+    guide: nn.Module | None = None,
 ) -> TrainingResult:
     """Train `recipe.student` on a target store, or go on with the run that `folder` holds.
 
     Writes `last.pt` (to resume), `validation-STEP.png`, `history.json` and at the end `student.safetensors`.
-    `vgg` is needed when the recipe has a perceptual term (see `losses.Perceptual`). `on_progress` gets each row
+    `vgg` is needed when the recipe has a perceptual term (see `losses.Perceptual`), and `guide`, the teacher's network
+    itself, when it has a feature term (see `losses.FeatureMatch`). `on_progress` gets each row
     of the history; raising KeyboardInterrupt in it, or pressing stop, leaves a checkpoint to resume from.
     `watch` gets step and loss after every step; when it returns True, training ends early: the run can be resumed,
     and `student.safetensors` holds the student as it is by then.
@@ -61,14 +64,18 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     settings = recipe.training
     torch.manual_seed(settings.seed)
-    network = student.build(recipe.student).to(device, memory_format=torch.channels_last)
+    network = _begin(recipe).to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).requires_grad_(False)
+    trained = nn.ModuleDict({"network": network})
+    if recipe.losses.features:
+        trained["match"] = FeatureMatch(network, guide).to(device)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     perceptual = Perceptual(vgg).to(device) if recipe.losses.perceptual and vgg else None
-    step, history = _resume(folder, recipe, network, average, optimizer)
-    half = torch.autocast(device, dtype=torch.bfloat16, enabled=device.startswith("cuda"))
+    step, history = _resume(folder, recipe, trained, average, optimizer)
+    wants_half = device.startswith("cuda") or settings.half_on_cpu
+    half = torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=wants_half)
     saved = time.monotonic()
     progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step")
     running: list[float] = []
@@ -81,6 +88,9 @@ def train(
             with half:
                 output = network(inputs)
             terms = distillation_loss(output.float(), hr, target, recipe.losses, perceptual)
+            if recipe.losses.features:
+                terms["features"] = recipe.losses.features * trained["match"](inputs)
+                terms["loss"] = terms["loss"] + terms["features"]
             if not torch.isfinite(terms["loss"]):
                 raise KdsharpError(
                     f"The loss is not finite at step {step}: lower the learning rate ({settings.learning_rate:g}); "
@@ -88,7 +98,7 @@ def train(
                 )
             optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()
-            nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+            nn.utils.clip_grad_norm_(trained.parameters(), settings.clip)
             optimizer.step()
             _average(average, network, min(settings.ema, (step + 1) / (step + 10)))
             step += 1
@@ -108,20 +118,31 @@ def train(
                 if on_progress:
                     on_progress(row)
             if time.monotonic() - saved > settings.checkpoint_seconds:
-                _save(folder, recipe, network, average, optimizer, step, history)
+                _save(folder, recipe, trained, average, optimizer, step, history)
                 saved = time.monotonic()
             if stopped:
                 break
     except KeyboardInterrupt:
-        _save(folder, recipe, network, average, optimizer, step, history)
+        _save(folder, recipe, trained, average, optimizer, step, history)
         raise
     finally:
         progress.close()
-    _save(folder, recipe, network, average, optimizer, step, history)
+    _save(folder, recipe, trained, average, optimizer, step, history)
     path = checkpoints.save(
         folder / "student.safetensors", average, recipe, **(history[-1] if history else {})
     )
     return TrainingResult(average.eval(), history, path)
+
+
+def _begin(recipe: Recipe) -> nn.Module:
+    """The network before the first step: fresh, or with the weights of the recipe's `start`."""
+    network = student.build(recipe.student)
+    if recipe.start:
+        earlier, origin = checkpoints.load(recipe.start)
+        if origin.student != recipe.student:
+            raise KdsharpError(f"'{recipe.start}' is a network of another shape than this recipe's student.")
+        network.load_state_dict(earlier.state_dict())
+    return network
 
 
 def learning_rate(step: int, settings: Training) -> float:
@@ -178,17 +199,6 @@ def validate(network: nn.Module, validation: TargetStore, folder: Path, step: in
     return float(np.mean(scores))
 
 
-def apply_to_rgb(network: nn.Module, rgb: Tensor) -> Tensor:
-    """RGB (N, 3, H, W) in [0, 1] through a network; a luma student's correction is added to R, G and B alike.
-
-    YCbCr is linear: with chroma untouched, a luma change of d adds exactly d to each of R, G and B.
-    """
-    if network.colour == "rgb":
-        return network(rgb).clamp(0, 1)
-    luma = to_luma(rgb)
-    return (rgb + network(luma) - luma).clamp(0, 1)
-
-
 def _planes(images: np.ndarray, recipe: Recipe, device: str) -> Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
     tensor = to_luma(tensor) if recipe.student.options.get("colour") == "luma" else tensor
@@ -205,7 +215,7 @@ def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
 def _save(
     folder: Path,
     recipe: Recipe,
-    network: nn.Module,
+    trained: nn.ModuleDict,
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
     step: int,
@@ -214,7 +224,7 @@ def _save(
     state = {
         "recipe": recipes.to_dict(recipe),
         "step": step,
-        "network": network.state_dict(),
+        **{name: module.state_dict() for name, module in trained.items()},
         "average": average.state_dict(),
         "optimizer": optimizer.state_dict(),
         "history": history,
@@ -225,7 +235,7 @@ def _save(
 
 
 def _resume(
-    folder: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, recipe: Recipe, trained: nn.ModuleDict, average: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[int, list[dict]]:
     """Take up the run in `folder`, if there is one; returns the step to go on with and the history."""
     path = folder / "last.pt"
@@ -234,7 +244,8 @@ def _resume(
     state = torch.load(path, map_location="cpu", weights_only=True)
     if recipes.from_dict(state["recipe"]) != recipe:
         raise KdsharpError(f"{folder} holds a run of another recipe: choose another folder, or delete it.")
-    network.load_state_dict(state["network"])
+    for name, module in trained.items():
+        module.load_state_dict(state[name])
     average.load_state_dict(state["average"])
     optimizer.load_state_dict(state["optimizer"])
     log.info("resumed %s at step %d", folder, state["step"])

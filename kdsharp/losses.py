@@ -1,9 +1,11 @@
 """What the student is asked for: to be close to the original, to the teacher, and to look like it.
 
 loss = hr * L1(out, HR) + teacher * L1(out, target) + perceptual * L1(VGG19(out), VGG19(goal))
+     + features * L1(adapter(student's features), teacher's features)
 """
 
 import json
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,16 +18,9 @@ from kdsharp import files
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Losses
 
-# Full-range BT.601, the luma that the luma students work on (JFIF's, not the studio range of the PSNR tables).
-LUMA = (0.299, 0.587, 0.114)
 # conv3_4 before its activation: deep enough for texture, small enough for two CPU cores.
 VGG_LAYER = 16
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-def to_luma(rgb: Tensor) -> Tensor:
-    """Luma (N, 1, H, W) of RGB (N, 3, H, W), both in [0, 1]."""
-    return (rgb * rgb.new_tensor(LUMA)[None, :, None, None]).sum(dim=1, keepdim=True)
 
 
 class Perceptual(nn.Module):
@@ -60,6 +55,42 @@ class Perceptual(nn.Module):
         features = self.features((images.expand(-1, 3, -1, -1) - self.mean) / self.std)
         # Weights trained on 0..255 give features 255 times larger: put both kinds on one scale.
         return features * self.std.mean() / _IMAGENET_STD[0]
+
+
+class FeatureMatch(nn.Module):
+    """L1 distance of a student's last features to its teacher's, through a learnt 1x1 adapter (FitNets, Romero 2015).
+
+    Both networks are of this course and look at the same planes; the teacher's features are brought to the student's
+    grid, and the distance is divided by their mean size, so that its weight means the same for every teacher.
+    Raises KdsharpError for a teacher that shows no features, or of another colour.
+    """
+
+    def __init__(self, network: nn.Module, guide: nn.Module | None) -> None:
+        super().__init__()
+        if guide is None or not hasattr(guide, "last") or guide.colour != network.colour:
+            raise KdsharpError(
+                "Feature distillation needs a teacher of this course with the student's colour: "
+                "choose one, or set losses.features to 0."
+            )
+        self.adapter = nn.Conv2d(network.last.in_channels, guide.last.in_channels, 1)
+        self._guide = [guide]  # in a list, so that its weights are not the adapter's
+        self._seen: dict[str, Tensor] = {}
+        network.last.register_forward_pre_hook(partial(self._keep, "student"))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The distance for the batch that the student has just answered."""
+        guide = self._guide[0]
+        hook = guide.last.register_forward_pre_hook(partial(self._keep, "teacher"))
+        with torch.no_grad():
+            guide(inputs)
+        hook.remove()
+        wanted, adapted = self._seen["teacher"].float(), self.adapter(self._seen["student"].float())
+        if wanted.shape[-2:] != adapted.shape[-2:]:
+            wanted = F.interpolate(wanted, size=adapted.shape[-2:], mode="bilinear", antialias=True)
+        return F.l1_loss(adapted, wanted) / wanted.abs().mean().clamp_min(1e-6)
+
+    def _keep(self, name: str, _layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._seen[name] = inputs[0]
 
 
 def vgg_at_hand() -> Path | None:

@@ -14,6 +14,8 @@ from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
 
 CHANNELS = {"rgb": 3, "luma": 1}
+# Full-range BT.601, the luma that the luma students work on (JFIF's, not the studio range of the PSNR tables).
+LUMA = (0.299, 0.587, 0.114)
 
 
 class PixelShuffleStudent(nn.Module):
@@ -34,16 +36,18 @@ class PixelShuffleStudent(nn.Module):
         self, scale: int = 1, unshuffle: int = 4, channels: int = 32, body: int = 3, colour: str = "rgb"
     ) -> None:
         super().__init__()
-        if colour not in CHANNELS:
-            raise KdsharpError(f"A student's colour is 'rgb' or 'luma', not '{colour}'.")
+        planes = _planes(colour) * unshuffle**2
         self.scale, self.unshuffle, self.colour = scale, unshuffle, colour
         self.multiple = unshuffle
-        planes_in = CHANNELS[colour] * unshuffle**2
-        planes_out = planes_in * scale**2
-        layers: list[nn.Module] = [_conv(planes_in, channels), nn.ReLU()]
+        layers: list[nn.Module] = [_conv(planes, channels), nn.ReLU()]
         for _ in range(body):
             layers += [_conv(channels, channels), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, _conv(channels, planes_out, gain=0.1))
+        self.layers = nn.Sequential(*layers, _conv(channels, planes * scale**2, gain=0.1))
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The layer that turns features into the correction; feature distillation looks at what enters it."""
+        return self.layers[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         padded, (height, width) = _pad_to_multiple(x, self.multiple)
@@ -57,34 +61,42 @@ class PixelShuffleStudent(nn.Module):
 
 
 class ResidualNet(nn.Module):
-    """A residual network without batch normalisation, after EDSR (Lim et al. 2017): the self-trained teacher.
+    """A residual network without batch normalisation, after EDSR (Lim et al. 2017): for teachers and ceilings.
 
-    Input (N, 3, H, W) in [0, 1]; output (N, 3, scale H, scale W), not clipped.
+    `scale`, `unshuffle`, `colour` and shapes are those of `PixelShuffleStudent`; `blocks` have two convolutions each.
     """
 
-    colour = "rgb"
-    multiple = 1
-
-    def __init__(self, scale: int = 4, channels: int = 48, blocks: int = 10) -> None:
+    def __init__(
+        self, scale: int = 4, channels: int = 48, blocks: int = 10, unshuffle: int = 1, colour: str = "rgb"
+    ) -> None:
         super().__init__()
-        self.scale = scale
-        self.head = _conv(3, channels)
+        planes = _planes(colour) * unshuffle**2
+        self.scale, self.unshuffle, self.colour = scale, unshuffle, colour
+        self.multiple = unshuffle
+        self.head = _conv(planes, channels)
         self.blocks = nn.ModuleList(
             nn.Sequential(_conv(channels, channels), nn.ReLU(), _conv(channels, channels, gain=0.1))
             for _ in range(blocks)
         )
-        self.tail = _conv(channels, 3 * scale**2, gain=0.1)
+        self.tail = _conv(channels, planes * scale**2, gain=0.1)
 
-    def forward_multiple(self, x: Tensor) -> Tensor:
-        """Any size is a multiple of 1: the same as `forward`."""
-        return self(x)
+    @property
+    def last(self) -> nn.Conv2d:
+        """The layer that turns features into the correction; feature distillation looks at what enters it."""
+        return self.tail
 
     def forward(self, x: Tensor) -> Tensor:
-        features = first = self.head(x)
+        padded, (height, width) = _pad_to_multiple(x, self.multiple)
+        return self.forward_multiple(padded)[..., : height * self.scale, : width * self.scale]
+
+    def forward_multiple(self, x: Tensor) -> Tensor:
+        """`forward` for an H and W that are multiples of `multiple`: nothing to pad, nothing to crop."""
+        folded = F.pixel_unshuffle(x, self.unshuffle)
+        features = first = self.head(folded)
         for block in self.blocks:
             features = features + block(features)
-        corrected = self.tail(features + first) + _repeat_folded(x, 1, self.scale)
-        return F.pixel_shuffle(corrected, self.scale)
+        corrected = self.tail(features + first) + _repeat_folded(folded, self.unshuffle, self.scale)
+        return F.pixel_shuffle(corrected, self.unshuffle * self.scale)
 
 
 FAMILIES: dict[str, Callable[..., nn.Module]] = {"student": PixelShuffleStudent, "residual": ResidualNet}
@@ -98,6 +110,22 @@ def build(network: Network) -> nn.Module:
         return FAMILIES[network.family](**network.options)
     except TypeError as error:
         raise KdsharpError(f"The network '{network.family}' does not take these options: {error}.") from error
+
+
+def to_luma(rgb: Tensor) -> Tensor:
+    """Luma (N, 1, H, W) of RGB (N, 3, H, W), both in [0, 1]."""
+    return (rgb * rgb.new_tensor(LUMA)[None, :, None, None]).sum(dim=1, keepdim=True)
+
+
+def apply_to_rgb(network: nn.Module, rgb: Tensor) -> Tensor:
+    """RGB (N, 3, H, W) in [0, 1] through a network; a luma student's correction is added to R, G and B alike.
+
+    YCbCr is linear: with chroma untouched, a luma change of d adds exactly d to each of R, G and B.
+    """
+    if network.colour == "rgb":
+        return network(rgb).clamp(0, 1)
+    luma = to_luma(rgb)
+    return (rgb + network(luma) - luma).clamp(0, 1)
 
 
 def parameters(network: nn.Module) -> int:
@@ -123,6 +151,12 @@ def multiply_adds(network: nn.Module, height: int, width: int) -> int:
         for hook in hooks:
             hook.remove()
     return total
+
+
+def _planes(colour: str) -> int:
+    if colour not in CHANNELS:
+        raise KdsharpError(f"A network's colour is 'rgb' or 'luma', not '{colour}'.")
+    return CHANNELS[colour]
 
 
 def _conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:

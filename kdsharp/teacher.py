@@ -6,6 +6,7 @@ spandrel recognises the architecture from the file and reads it without running 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from kdsharp import checkpoints, data, files
 from kdsharp.degrade import resize
 from kdsharp.errors import KdsharpError
+from kdsharp.recipes import VideoCall
+from kdsharp.student import apply_to_rgb
 from kdsharp.tiling import CONTEXT, overflow_as_nan, run_tiled
 
 log = logging.getLogger(__name__)
@@ -66,7 +69,7 @@ OFFICIAL = {
 
 @dataclass(frozen=True)
 class Teacher:
-    """A network that enlarges by `scale`, tiled and in half precision where that is faster.
+    """A network that enlarges by `scale` (1: it sharpens), tiled and in half precision where that is faster.
 
     `run` takes and gives (N, 3, H, W) batches; tiles are `tile` input pixels with `overlap` more on each side and
     begin at multiples of `multiple`.
@@ -84,7 +87,8 @@ class Teacher:
     @property
     def network(self) -> nn.Module:
         """The module behind `run`: to count its parameters, or to look at its layers."""
-        return getattr(self.run, "model", self.run)
+        inside = self.run.args[0] if isinstance(self.run, partial) else self.run
+        return getattr(inside, "model", inside)
 
     def upscale(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] to (N, 3, scale H, scale W) in [0, 1], on the device that `images` lie on.
@@ -161,10 +165,9 @@ def load_teacher(
                 f"The engine 'realesrgan' cannot run '{name}': it is ours, use engine 'kdsharp'."
             )
         network, recipe = checkpoints.load(path)
-        if network.colour != "rgb":
-            raise KdsharpError(f"{path} holds a network for luma: a teacher takes and gives RGB.")
         half = prefers_half if half is None else half
-        return Teacher(name, recipe.scale, network.to(device), device, tile, half, overlap, network.multiple)
+        run = partial(apply_to_rgb, network.to(device))
+        return Teacher(name, recipe.scale, run, device, tile, half, overlap, network.multiple)
     descriptor = _read(path)
     if half is None:
         half = prefers_half and descriptor.supports_half
@@ -194,7 +197,12 @@ def official_file(name: str) -> Path:
 
 
 def target_for(teacher: Teacher, small: Tensor, size: tuple[int, int]) -> Tensor:
-    """What the teacher makes of the small frame (N, 3, h, w), brought to `size` (H, W); all in [0, 1]."""
+    """What the teacher makes of the small frame (N, 3, h, w), brought to `size` (H, W); all in [0, 1].
+
+    A teacher of scale 1 gets what the student gets: the small frame as the receiver of a call enlarges it.
+    """
+    if teacher.scale == 1 and small.shape[-2:] != tuple(size):
+        small = resize(small, tuple(size), VideoCall().enlarge).clamp(0, 1)
     upscaled = teacher.upscale(small)
     if upscaled.shape[-2:] == tuple(size):
         return upscaled

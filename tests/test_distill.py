@@ -205,10 +205,41 @@ def test_perceptual_distance_grows_with_blur(assets: Path, picture: np.ndarray) 
     blurred = [torch.nn.functional.avg_pool2d(sharp, k, 1, k // 2) for k in (3, 7)]
     distances = [measure(image, sharp).item() for image in (sharp, *blurred)]
     assert distances[0] == 0 < distances[1] < distances[2]
-    assert measure(losses.to_luma(sharp), losses.to_luma(blurred[0])).item() > 0
+    assert measure(student.to_luma(sharp), student.to_luma(blurred[0])).item() > 0
 
 
 def test_vgg_file_of_another_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "vgg.safetensors").write_text("no")
     with pytest.raises(KdsharpError, match=r"vgg\.safetensors"):
         losses.Perceptual(tmp_path / "vgg.safetensors")
+
+
+def test_feature_distance_is_0_for_the_teacher_itself_and_trains_the_adapter() -> None:
+    options = {"scale": 1, "unshuffle": 4, "channels": 8, "body": 1, "colour": "luma"}
+    guide = student.build(Network("student", options))
+    network = student.build(Network("student", options))
+    network.load_state_dict(guide.state_dict())
+    match = losses.FeatureMatch(network, guide)
+    with torch.no_grad():
+        match.adapter.weight.copy_(torch.eye(8)[..., None, None])
+        match.adapter.bias.zero_()
+    frames = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    network(frames)
+    assert match(frames).item() == pytest.approx(0, abs=1e-6)
+    with torch.no_grad():
+        match.adapter.weight.mul_(2)
+    network(frames)
+    distance = match(frames)
+    assert distance.item() == pytest.approx(1, abs=1e-5), (
+        "twice the features: the distance is their mean size"
+    )
+    distance.backward()
+    assert match.adapter.weight.grad.abs().sum() > 0 and network.layers[0].weight.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in guide.parameters()), "the teacher must not learn"
+
+
+@pytest.mark.parametrize("guide", [None, torch.nn.Conv2d(1, 1, 3)])
+def test_features_need_a_teacher_that_shows_them(guide: torch.nn.Module | None) -> None:
+    network = student.build(Network("student", {"colour": "luma"}))
+    with pytest.raises(KdsharpError, match=r"losses\.features"):
+        losses.FeatureMatch(network, guide)

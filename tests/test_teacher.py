@@ -251,6 +251,21 @@ def test_target_has_the_size_of_the_frame(network: torch.nn.Module) -> None:
     assert teacher.target_for(guide, torch.rand(2, 3, 30, 40), (75, 100)).shape == (2, 3, 75, 100)
 
 
+def test_a_sharpening_student_can_teach(tmp_path: Path) -> None:
+    """A luma network of ours as teacher: it gets the enlarged frame, in tiles, and chroma stays as it is."""
+    recipe = recipes.preset("video-call", "quick")
+    network = student.build(recipe.student)
+    guide = teacher.load_teacher(checkpoints.save(tmp_path / "own.safetensors", network, recipe), tile=64)
+    assert guide.scale == 1 and student.parameters(guide.network) == student.parameters(network)
+    small = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    frame = torch.nn.functional.interpolate(small, size=(96, 128), mode="bilinear")
+    target = teacher.target_for(guide, small, (96, 128))
+    network.eval()
+    with torch.no_grad():
+        assert torch.allclose(target, student.apply_to_rgb(network, frame), atol=1e-4)
+    assert (target - frame).abs().max() > 0.01
+
+
 @pytest.mark.heavy
 def test_published_teacher_beats_bicubic(assets: Path) -> None:
     """The issue's bar: 0.7 dB on Y over the published bicubic x4 row of Set14 (26.00 dB)."""
