@@ -8,6 +8,7 @@ the other, blended by `kdsharp.tiling`, and an error inside it reaches the calle
 import logging
 import sys
 import types
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,17 +32,13 @@ _GONE = "torchvision.transforms.functional_tensor"
 def import_upstream() -> tuple[type, type, type]:
     """(RealESRGANer, RRDBNet, SRVGGNetCompact) of the upstream packages.
 
-    basicsr still imports a torchvision module that has gone; a stand-in with the one function that it wants is
-    enough. Raises KdsharpError where the packages are not installed or do not load.
+    Raises KdsharpError where the packages are not installed or do not load.
     """
     if not all(_installed(name) for name in ("basicsr", "realesrgan")):
         raise KdsharpError(
             "The engine 'realesrgan' needs the extra: pip install 'kdsharp[reference]', on Python 3.12 or older."
         )
-    if _GONE not in sys.modules and not _installed(_GONE):
-        stand_in = types.ModuleType(_GONE)
-        stand_in.rgb_to_grayscale = functional.rgb_to_grayscale
-        sys.modules[_GONE] = stand_in
+    _stand_in()
     try:
         from basicsr.archs.rrdbnet_arch import RRDBNet
         from realesrgan import RealESRGANer
@@ -51,6 +48,26 @@ def import_upstream() -> tuple[type, type, type]:
             f"The packages basicsr and realesrgan are installed but do not load ({error}): use engine 'kdsharp'."
         ) from error
     return RealESRGANer, RRDBNet, SRVGGNetCompact
+
+
+def import_niqe() -> Callable[..., float]:
+    """basicsr's `calculate_niqe`. Raises KdsharpError where basicsr is not installed or does not load."""
+    if not _installed("basicsr"):
+        raise KdsharpError("NIQE needs the extra: pip install 'kdsharp[reference]', on Python 3.12 or older.")
+    _stand_in()
+    try:
+        from basicsr.metrics.niqe import calculate_niqe
+    except ImportError as error:
+        raise KdsharpError(f"basicsr is installed but does not load ({error}).") from error
+    return calculate_niqe
+
+
+def _stand_in() -> None:
+    """basicsr still imports a torchvision module that has gone; one with the function that it wants is enough."""
+    if _GONE not in sys.modules and not _installed(_GONE):
+        stand_in = types.ModuleType(_GONE)
+        stand_in.rgb_to_grayscale = functional.rgb_to_grayscale
+        sys.modules[_GONE] = stand_in
 
 
 def upstream_engine(
