@@ -64,20 +64,25 @@ def _train(chosen: argparse.Namespace) -> None:
         validation = data.photos_for(chosen.profile, "val")
     if chosen.validation:
         validation = data.list_photos(chosen.validation, recipe.store.crop)
-    teacher = _teacher(recipe, chosen) if recipe.losses.teacher or recipe.losses.perceptual else None
+    weights = recipe.losses
+    teacher = _teacher(recipe, chosen) if weights.teacher or weights.perceptual or weights.features else None
     store = targets.build(folder / "targets", train, recipe, teacher, chosen.device)
     few = dataclasses.replace(recipe, store=dataclasses.replace(recipe.store, crops_per_photo=8, seed=1))
     held_out = targets.build(folder / "validation", validation, few, None, chosen.device)
     vgg = chosen.vgg or losses.vgg_at_hand() or "torchvision"
     if recipe.losses.perceptual:
         print(f"perceptual term: VGG19 from {vgg}")
-    result = distill.train(recipe, store, held_out, folder, chosen.device, vgg)
+    guide = teacher.network if teacher and weights.features else None
+    result = distill.train(recipe, store, held_out, folder, chosen.device, vgg, guide=guide)
     print(f"{result.checkpoint}: {result.history[-1]['val_psnr']:.2f} dB on {len(held_out)} held-out crops")
 
 
 def _evaluate(chosen: argparse.Namespace) -> None:
     from kdsharp import data, evaluate, files, recipes, sharpen, teacher
 
+    if chosen.report is not None:
+        _report(chosen.report, chosen.json)
+        return
     if chosen.benchmark:
         rows = evaluate.benchmark_rows(chosen.benchmark, chosen.student)
     else:
@@ -92,6 +97,37 @@ def _evaluate(chosen: argparse.Namespace) -> None:
     print(evaluate.format_table(rows))
     if chosen.json:
         files.write_json(chosen.json, rows)
+
+
+def _report(sections: list[str], path: Path | None) -> None:
+    """Measure and write section by section, so that what is measured is kept if a later one is stopped."""
+    from kdsharp import files, report
+
+    assets = files.assets_dir()
+    if assets is None:
+        raise KdsharpError("The report needs real photographs: set KDSHARP_ASSETS to their folder.")
+    path = path or files.root() / "figures" / "results.json"
+    for section in sections or report.SECTIONS:
+        rows = report.run(assets, [section])[section]
+        print(f"\n{section}\n{report.format_table(rows)}", flush=True)
+        known = files.read_json(path) if path.exists() else {}
+        files.write_json(path, known | {section: rows})
+
+
+def _ablate(chosen: argparse.Namespace) -> None:
+    from kdsharp import ablation, data, files, losses
+
+    recipe = _recipe(chosen)
+    photos = data.list_photos(chosen.photos, recipe.store.crop)
+    held_out = data.list_photos(chosen.validation, recipe.store.crop)
+    variants = ablation.variants(recipe.teacher, chosen.fidelity_teacher)
+    vgg = chosen.vgg or losses.vgg_at_hand() or "torchvision"
+    folder = chosen.folder or files.work_dir() / "ablation"
+    rows = ablation.run(recipe, variants, chosen.seeds, photos, held_out, folder, vgg, chosen.device)
+    print(ablation.format_table(rows))
+    if chosen.json:
+        known = files.read_json(chosen.json) if chosen.json.exists() else {}
+        files.write_json(chosen.json, known | {"ablation": rows})
 
 
 def _speed(chosen: argparse.Namespace) -> None:
@@ -121,9 +157,10 @@ def _sharpen(chosen: argparse.Namespace) -> None:
 
 def _recipe(chosen: argparse.Namespace):
     """The preset with what the command line changes."""
-    from kdsharp import recipes
+    from kdsharp import recipes, zoo
 
-    recipe = recipes.override(recipes.preset(chosen.preset, chosen.profile), chosen.set)
+    known = zoo.RECIPES.get(chosen.preset) or recipes.preset(chosen.preset, chosen.profile)
+    recipe = recipes.override(known, chosen.set)
     if getattr(chosen, "teacher", None) and recipe.teacher:
         recipe = dataclasses.replace(recipe, teacher=chosen.teacher)
     return recipe
@@ -137,7 +174,9 @@ def _teacher(recipe, chosen: argparse.Namespace):
 
 def _parser() -> argparse.ArgumentParser:
     from kdsharp.recipes import PRESETS, PROFILES
+    from kdsharp.zoo import RECIPES
 
+    systems = [*PRESETS, *RECIPES]
     parser = argparse.ArgumentParser(
         "kdsharp",
         description="Image sharpening by knowledge distillation: make targets, train, measure, use.",
@@ -152,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     def common(added: argparse.ArgumentParser, *, preset: bool = False) -> None:
         added.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
         if preset:
-            added.add_argument("preset", choices=PRESETS, metavar="PRESET", help=", ".join(PRESETS))
+            added.add_argument("preset", choices=systems, metavar="PRESET", help=", ".join(systems))
             added.add_argument("--profile", choices=PROFILES, default="full", help="default: %(default)s")
             added.add_argument(
                 "--photos", type=Path, help="a folder of your own photographs instead of DIV2K"
@@ -196,7 +235,22 @@ def _parser() -> argparse.ArgumentParser:
         "--quality", type=float, default=70.0, help="the call's JPEG quality (default: %(default)s)"
     )
     added.add_argument("--benchmark", type=Path, help="Set5, Set14, ...: an upscaler on plain bicubic inputs")
+    added.add_argument(
+        "--report",
+        nargs="*",
+        metavar="SECTION",
+        help="everything that is stated about the published networks (needs KDSHARP_ASSETS), into figures/results.json",
+    )
     added.add_argument("--json", type=Path, help="also write the rows there")
+
+    added = command("ablate", _ablate, "train one student with and without distillation, several seeds each")
+    common(added, preset=True)
+    added.add_argument("--validation", type=Path, required=True, help="photographs to measure on")
+    added.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    added.add_argument("--fidelity-teacher", help="also distil from this sharpening network of ours")
+    added.add_argument("--folder", type=Path, help="where the runs lie (default: build/ablation)")
+    added.add_argument("--vgg", help="a safetensors file of VGG19 weights, or torchvision")
+    added.add_argument("--json", type=Path, help="also write the rows there, as its section `ablation`")
 
     added = command("speed", _speed, "frames per second at 1920x1080")
     added.add_argument("--students", nargs="+", default=["call", "x4"], help="default: call x4")

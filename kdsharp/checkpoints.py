@@ -53,12 +53,16 @@ def find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    folder = files.checkpoints_dir()
-    published = folder / f"{name_or_path}.safetensors"
-    if published.is_file():
-        return published
-    names = ", ".join(sorted(item.stem for item in folder.glob("*.safetensors"))) or "none yet"
+    ours = files.checkpoints_dir() / f"{name_or_path}.safetensors"
+    if ours.is_file():
+        return ours
+    names = ", ".join(item.stem for item in published()) or "none yet"
     raise KdsharpError(f"There is no network '{name_or_path}': give a .safetensors file or a name ({names}).")
+
+
+def published() -> list[Path]:
+    """The files of all published networks, by name."""
+    return sorted(files.checkpoints_dir().glob("*.safetensors"))
 
 
 def is_ours(path: Path) -> bool:
