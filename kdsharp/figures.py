@@ -204,6 +204,25 @@ def tradeoff(
     return figure
 
 
+def ablation(rows: list[dict], title: str = "What each term of the loss is worth") -> Figure:
+    """Mean PSNR on Y with its standard deviation over seeds, one line per variant (rows of `ablation.run`).
+
+    The dashed line is the first variant's mean: a bar of deviation that crosses it shows no difference.
+    """
+    size = _points(9.0)
+    names = [_wrapped(row["variant"], 3.0, size) for row in rows]
+    with _canvas(9.0, 1.2 + 0.42 * len(rows), title) as (figure, (axis,)):
+        means, deviations = ([row[key] for row in rows] for key in ("psnr_y", "psnr_y_sd"))
+        axis.errorbar(means, names, xerr=deviations, fmt="o", color=COLOURS[0], capsize=4)
+        axis.axvline(means[0], color=COLOURS[3], linestyle="--", linewidth=1)
+        axis.invert_yaxis()
+        axis.margins(x=0.1, y=0.1)
+        axis.grid(alpha=0.3)
+        seeds = rows[0]["seeds"]
+        axis.set_xlabel(f"PSNR-Y in dB, mean and standard deviation over {seeds} seeds (right is better)")
+    return figure
+
+
 def save(figure: Figure, path: Path, dpi: int = 110) -> Path:
     """Write a figure as PNG, `dpi` dots per inch, making its folder."""
     path = Path(path)
