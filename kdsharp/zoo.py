@@ -28,7 +28,7 @@ def _call(name: str, network: Network, training: Training, losses: Losses = _FID
     )
 
 
-_CALL_S, _CALL_M = _student(8, 64, 3), _student(8, 128, 4)
+_CALL_S, _CALL_M = _student(4, 32, 3), _student(4, 64, 4)
 _LIKE_TEACHER = Losses(hr=0.0, teacher=1.0, perceptual=0.01)
 _X4_M = _student(1, 48, 4, scale=4, colour="rgb")
 
