@@ -43,9 +43,12 @@ class Sharpener:
         return _to_uint8(self.run(planes)[0].transpose(1, 2, 0) * 255)
 
     def _sharpen_luma(self, image: np.ndarray) -> np.ndarray:
-        """One grey conversion in and one saturating addition out: chroma is never touched."""
+        """One grey conversion in and one saturating addition out: chroma is at most enlarged (bicubic)."""
         luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         sharp = self.run(luma[None, None] / 255)[0, 0] * 255
+        if self.scale > 1:
+            image = cv2.resize(image, sharp.shape[::-1], interpolation=cv2.INTER_CUBIC)
+            luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         correction = np.rint(sharp - luma).astype(np.int16)
         return cv2.add(image, cv2.merge([correction] * 3), dtype=cv2.CV_8U)
 

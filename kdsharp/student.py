@@ -120,12 +120,15 @@ def to_luma(rgb: Tensor) -> Tensor:
 def apply_to_rgb(network: nn.Module, rgb: Tensor) -> Tensor:
     """RGB (N, 3, H, W) in [0, 1] through a network; a luma student's correction is added to R, G and B alike.
 
-    YCbCr is linear: with chroma untouched, a luma change of d adds exactly d to each of R, G and B.
+    YCbCr is linear: with chroma untouched, a luma change of d adds exactly d to each of R, G and B. Where the network
+    enlarges, chroma is enlarged by bicubic interpolation.
     """
     if network.colour == "rgb":
         return network(rgb).clamp(0, 1)
-    luma = to_luma(rgb)
-    return (rgb + network(luma) - luma).clamp(0, 1)
+    luma = network(to_luma(rgb))
+    if network.scale > 1:
+        rgb = F.interpolate(rgb, scale_factor=network.scale, mode="bicubic")
+    return (rgb + luma - to_luma(rgb)).clamp(0, 1)
 
 
 def parameters(network: nn.Module) -> int:

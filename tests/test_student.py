@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -160,3 +161,35 @@ def test_published_call_student_beats_doing_nothing(assets: Path) -> None:
     by_name = {row["method"]: row for row in rows}
     assert by_name["student"]["psnr_y"] > by_name["input (nothing)"]["psnr_y"] + 0.5
     assert by_name["student"]["ssim_y"] > by_name["input (nothing)"]["ssim_y"]
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_a_luma_upscaler_sets_luma_and_enlarges_chroma(
+    scale: int, tmp_path: Path, picture: np.ndarray
+) -> None:
+    """The result's luma is the network's own, and its chroma is that of plain bicubic enlargement."""
+    recipe = dataclasses.replace(
+        recipes.preset("real-esrgan"),
+        scale=scale,
+        student=recipes.Network(
+            "student", {"scale": scale, "unshuffle": 1, "channels": 8, "body": 1, "colour": "luma"}
+        ),
+    )
+    network = student.build(recipe.student).eval()
+    ready = kdsharp.load_student(
+        checkpoints.save(tmp_path / "luma.safetensors", network, recipe), device="cpu"
+    )
+    small = np.ascontiguousarray(picture[40:104, 60:140] // 2 + 64)  # grey enough for nothing to be clipped
+    large = ready(small)
+    assert large.shape == (64 * scale, 80 * scale, 3)
+    tensor = data.to_tensor(small)
+    with torch.no_grad():
+        wanted = network(student.to_luma(tensor))
+        in_tensors = student.apply_to_rgb(network, tensor)
+    assert (student.to_luma(data.to_tensor(large)) - wanted).abs().max() < 1.5 / 255
+    assert (student.to_luma(in_tensors) - wanted).abs().max() < 1e-5
+    bicubic = cv2.cvtColor(
+        cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), cv2.COLOR_RGB2YCrCb
+    )
+    chroma = cv2.cvtColor(large, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(int) - bicubic[..., 1:]
+    assert np.abs(chroma).max() <= 2
