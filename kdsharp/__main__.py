@@ -133,7 +133,9 @@ def _ablate(chosen: argparse.Namespace) -> None:
 def _speed(chosen: argparse.Namespace) -> None:
     from kdsharp import files, speed
 
-    rows = speed.measure(chosen.students, chosen.engines, repeats=chosen.repeats, teacher=chosen.teacher)
+    rows = speed.measure(
+        chosen.students, chosen.engines, chosen.repeats, chosen.teacher, rivals=chosen.rivals
+    )
     print(speed.format_table(rows))
     if chosen.json:
         files.write_json(chosen.json, {"hardware": speed.hardware(), "rows": rows})
@@ -257,6 +259,13 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--engines", nargs="+", default=["torch", "onnx"], help="torch, onnx (default: both)")
     added.add_argument("--repeats", type=int, default=20, help="timed frames each (default: %(default)s)")
     added.add_argument("--teacher", default="teacher-x4", help="timed beside them (default: %(default)s)")
+    added.add_argument(
+        "--rivals",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="`classic`, `FSRCNN x4`, ... (kdsharp/baselines.py)",
+    )
     added.add_argument("--json", type=Path, help="also write hardware and rows there")
 
     added = command("sharpen", _sharpen, "sharpen (or upscale) a picture or a folder of pictures")

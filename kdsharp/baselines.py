@@ -4,6 +4,10 @@ What a network of this kind costs does not depend on what it has learnt, so thei
 although their weights are not here; their quality is quoted from the papers.
 """
 
+from collections.abc import Callable
+
+from spandrel.architectures.Compact import Compact
+from spandrel.architectures.ESRGAN import ESRGAN
 from torch import Tensor, nn
 
 from kdsharp.errors import KdsharpError
@@ -60,11 +64,42 @@ class Espcn(nn.Module):
     forward_multiple = forward
 
 
-BASELINES: dict[str, type[nn.Module]] = {"FSRCNN": Fsrcnn, "ESPCN": Espcn}
+def _anime_6b() -> nn.Module:
+    """RealESRGAN_x4plus_anime_6B: six residual-in-residual dense blocks of 64 channels (Wang et al. 2021)."""
+    return ESRGAN(num_filters=64, num_blocks=6, scale=4)
 
 
-def build(name: str, scale: int) -> nn.Module:
-    """A rival by name, untrained, in evaluation mode. Raises KdsharpError for an unknown name."""
-    if name not in BASELINES:
-        raise KdsharpError(f"There is no baseline '{name}'; choose one of {', '.join(BASELINES)}.")
-    return BASELINES[name](scale).eval().requires_grad_(False)
+def _compact(convolutions: int) -> nn.Module:
+    """realesr-general-x4v3 has 32 convolutions of 64 channels between its first and last, animevideov3 16."""
+    return Compact(num_feat=64, num_conv=convolutions, upscale=4)
+
+
+_RIVALS: dict[str, tuple[int, Callable[[], nn.Module]]] = {
+    "FSRCNN x2": (2, lambda: Fsrcnn(2)),
+    "FSRCNN x4": (4, lambda: Fsrcnn(4)),
+    "ESPCN x2": (2, lambda: Espcn(2)),
+    "ESPCN x4": (4, lambda: Espcn(4)),
+    "realesr-animevideov3": (4, lambda: _compact(16)),
+    "realesr-general-x4v3": (4, lambda: _compact(32)),
+    "RealESRGAN_x4plus_anime_6B": (4, _anime_6b),
+}
+RIVALS = tuple(_RIVALS)
+
+
+def build(name: str) -> nn.Module:
+    """A rival by name, untrained, in evaluation mode; it has `scale`, `colour` and `multiple` as our students have.
+
+    Raises KdsharpError for an unknown name.
+    """
+    if name not in _RIVALS:
+        raise KdsharpError(f"There is no rival '{name}'; choose one of {', '.join(RIVALS)}.")
+    scale, make = _RIVALS[name]
+    network = make().eval().requires_grad_(False)
+    if not hasattr(network, "forward_multiple"):
+        network.scale, network.colour, network.multiple, network.forward_multiple = (
+            scale,
+            "rgb",
+            1,
+            network.forward,
+        )
+    return network

@@ -4,24 +4,28 @@ Every figure means an output of 1920x1080, one frame at a time, after a warm-up;
 a slow moment of the machine meets them all, and the median is quoted.
 """
 
+import copy
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
+import cv2
 import numpy as np
 import onnxruntime
 import torch
 from torch import nn
 
-from kdsharp import sharpen
+from kdsharp import baselines, evaluate, export, files, sharpen
 from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
 from kdsharp.student import CHANNELS
 from kdsharp.teacher import load_teacher
 
 HEIGHT, WIDTH = 1080, 1920
+CLASSIC = "classic"
 CALL_SHRINK = 2  # the teacher of a call gets the frame at half the size
 
 
@@ -39,6 +43,7 @@ def measure(
     repeats: int = 20,
     teacher: str | None = None,
     size: tuple[int, int] = (HEIGHT, WIDTH),
+    rivals: list[str] | None = None,
 ) -> list[dict]:
     """One row per network, engine and kind: `end to end` (uint8 frame in and out) and `network`.
 
@@ -50,6 +55,7 @@ def measure(
             half precision, where there is one.
         teacher: also time this teacher end to end, three frames only, because it is slow.
         size: (height, width) of the output.
+        rivals: names of `baselines.RIVALS`, as `network` only, and `classic` for bicubic resizing and unsharp mask.
 
     Rows have the keys network, engine, device, what, output (as 1920x1080), ms (median), fps. Raises KdsharpError
     for an unknown student, engine or teacher, and for less than one repeat.
@@ -61,6 +67,8 @@ def measure(
         for engine in engines:
             for device in devices if engine == "torch" else ["cpu"]:
                 jobs |= _jobs_of(name, sharpen.load_student(name, device, engine), size)
+    for name in rivals or []:
+        jobs |= _classic_jobs(size) if name == CLASSIC else _rival_jobs(name, engines, devices, size)
     medians = _in_turns(jobs, repeats, warmup=3)
     if teacher:
         guide = load_teacher(teacher, devices[-1])
@@ -121,17 +129,53 @@ def _jobs_of(
     }
 
 
+def _classic_jobs(size: tuple[int, int]) -> dict[tuple[str, ...], Callable[[], object]]:
+    """What needs no network: OpenCV's bicubic enlargement by 2, and an unsharp mask."""
+    frame, small = _frame(*size), _frame(size[0] // 2, size[1] // 2)
+    return {
+        ("bicubic x2", "opencv", "cpu", "end to end"): lambda: cv2.resize(
+            small, size[::-1], interpolation=cv2.INTER_CUBIC
+        ),
+        ("unsharp mask", "opencv", "cpu", "end to end"): lambda: evaluate.unsharp(frame),
+    }
+
+
+def _rival_jobs(
+    name: str, engines: list[str], devices: list[str], size: tuple[int, int]
+) -> dict[tuple[str, ...], Callable[[], object]]:
+    """A published network of others, without its frame path, in every engine that we use ourselves."""
+    network = baselines.build(name)
+    shape = (1, CHANNELS[network.colour], size[0] // network.scale, size[1] // network.scale)
+    planes = np.random.default_rng(0).random(shape, dtype=np.float32)
+    jobs: dict[tuple[str, ...], Callable[[], object]] = {}
+    for engine in engines:
+        if engine == "onnx":
+            path = files.work_dir() / "onnx" / f"{name.replace(' ', '-')}.onnx"
+            exported = export.OnnxNetwork(path if path.exists() else export.to_onnx(network, path))
+            jobs[name, engine, "cpu", "network"] = partial(exported, planes)
+            continue
+        for device in devices:
+            moved = copy.deepcopy(network).to(device, memory_format=torch.channels_last)
+            jobs[name, engine, device, "network"] = _forward(moved, planes, device)
+    return jobs
+
+
 def _network_alone(student: Sharpener, planes: np.ndarray) -> Callable[[], object]:
     """A call of the network without the copies to and from its device."""
     if student.engine == "onnx":
         return lambda: student.run(planes)
-    tensor = torch.from_numpy(planes).to(student.device)
-    gpu = student.device.startswith("cuda")
+    return _forward(student.network, planes, student.device)
+
+
+def _forward(network: nn.Module, planes: np.ndarray, device: str) -> Callable[[], object]:
+    """A call of a PyTorch network on planes that already lie on the device, in half precision on a GPU."""
+    tensor = torch.from_numpy(planes).to(device)
+    gpu = device.startswith("cuda")
 
     @torch.inference_mode()
     def forward() -> None:
         with torch.autocast("cuda", dtype=torch.float16, enabled=gpu):  # as sharpen does
-            student.network(tensor)
+            network(tensor)
         if gpu:
             torch.cuda.synchronize()
 

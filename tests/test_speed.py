@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from kdsharp import checkpoints, recipes, speed, student
+from kdsharp import baselines, checkpoints, recipes, speed, student, teacher
 from kdsharp.errors import KdsharpError
 
 KEYS = {"network", "engine", "device", "what", "output", "ms", "fps"}
@@ -104,6 +104,27 @@ def test_network_alone_computes_what_the_student_computes(call: str) -> None:
     speed._network_alone(ready, planes)()
     handle.remove()
     assert np.array_equal(outputs[0].numpy(), ready.run(planes))
+
+
+@pytest.mark.parametrize("name", baselines.RIVALS)
+def test_rivals_are_as_large_as_published(name: str) -> None:
+    """FSRCNN's paper counts 12,464 weights of convolutions; Real-ESRGAN's released files hold 4 bytes a parameter."""
+    network = baselines.build(name)
+    if name.startswith("FSRCNN"):
+        assert sum(weight.numel() for weight in network.parameters() if weight.ndim == 4) == 12_464
+    elif name in teacher.OFFICIAL:
+        assert student.parameters(network) * 4 == pytest.approx(teacher.OFFICIAL[name].size, rel=0.01)
+    planes = torch.rand(1, 1 if network.colour == "luma" else 3, 8, 12)
+    assert network(planes).shape[-2:] == (8 * network.scale, 12 * network.scale)
+
+
+def test_rivals_are_timed_in_the_same_run(call: str) -> None:
+    rows = speed.measure([call], repeats=1, size=(64, 96), rivals=["classic", "FSRCNN x4"])
+    found = {(row["network"], row["engine"], row["what"]) for row in rows if row["device"] == "cpu"}
+    assert {("FSRCNN x4", "torch", "network"), ("FSRCNN x4", "onnx", "network")} <= found
+    assert {("bicubic x2", "opencv", "end to end"), ("unsharp mask", "opencv", "end to end")} <= found
+    with pytest.raises(KdsharpError, match="no rival 'SRCNN'"):
+        speed.measure([call], repeats=1, size=(64, 96), rivals=["SRCNN"])
 
 
 def test_wrong_requests_are_explained(call: str) -> None:
