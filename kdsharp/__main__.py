@@ -256,7 +256,9 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("speed", _speed, "frames per second at 1920x1080")
     added.add_argument("--students", nargs="+", default=["call", "x4"], help="default: call x4")
-    added.add_argument("--engines", nargs="+", default=["torch", "onnx"], help="torch, onnx (default: both)")
+    added.add_argument(
+        "--engines", nargs="+", default=["torch", "onnx"], help="torch, onnx, openvino (default: torch onnx)"
+    )
     added.add_argument("--repeats", type=int, default=20, help="timed frames each (default: %(default)s)")
     added.add_argument("--teacher", default="teacher-x4", help="timed beside them (default: %(default)s)")
     added.add_argument(
@@ -273,7 +275,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("input", type=Path, metavar="IN")
     added.add_argument("output", type=Path, metavar="OUT")
     added.add_argument("--student", default="call", help="call, x4 or a file (default: %(default)s)")
-    added.add_argument("--engine", choices=("torch", "onnx"), default="torch", help="default: %(default)s")
+    added.add_argument(
+        "--engine", choices=("torch", "onnx", "openvino"), default="torch", help="default: %(default)s"
+    )
     return parser
 
 

@@ -149,9 +149,10 @@ def _rival_jobs(
     planes = np.random.default_rng(0).random(shape, dtype=np.float32)
     jobs: dict[tuple[str, ...], Callable[[], object]] = {}
     for engine in engines:
-        if engine == "onnx":
+        if engine != "torch":
             path = files.work_dir() / "onnx" / f"{name.replace(' ', '-')}.onnx"
-            exported = export.OnnxNetwork(path if path.exists() else export.to_onnx(network, path))
+            runtime = export.OnnxNetwork if engine == "onnx" else export.OpenVinoNetwork
+            exported = runtime(path if path.exists() else export.to_onnx(network, path))
             jobs[name, engine, "cpu", "network"] = partial(exported, planes)
             continue
         for device in devices:
@@ -162,7 +163,7 @@ def _rival_jobs(
 
 def _network_alone(student: Sharpener, planes: np.ndarray) -> Callable[[], object]:
     """A call of the network without the copies to and from its device."""
-    if student.engine == "onnx":
+    if student.engine != "torch":
         return lambda: student.run(planes)
     return _forward(student.network, planes, student.device)
 
