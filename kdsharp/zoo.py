@@ -39,8 +39,8 @@ RECIPES: dict[str, Recipe] = {
         _call("call-m", _CALL_M, _training(40_000, 96)),
         _call(
             "call-ceiling",
-            Network("residual", {"scale": 1, "channels": 96, "blocks": 6, "unshuffle": 4, "colour": "luma"}),
-            _training(16_000, 96, learning_rate=1e-3),
+            Network("residual", {"scale": 1, "channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"}),
+            _training(20_000, 64, learning_rate=3e-4, batch=8),
         ),
         _call(
             "call-s-perceptual",
