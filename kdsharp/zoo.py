@@ -28,19 +28,19 @@ def _call(name: str, network: Network, training: Training, losses: Losses = _FID
     )
 
 
-_CALL_S, _CALL_M = _student(4, 32, 3), _student(4, 64, 4)
+_CALL_S, _CALL_M = _student(2, 16, 3), _student(2, 32, 6)
 _LIKE_TEACHER = Losses(hr=0.0, teacher=1.0, perceptual=0.01)
 _X4_M = _student(1, 48, 4, scale=4, colour="rgb")
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        _call("call-s", _CALL_S, _training(60_000, 96)),
-        _call("call-m", _CALL_M, _training(40_000, 96)),
+        _call("call-s", _CALL_S, _training(90_000, 96)),
+        _call("call-m", _CALL_M, _training(30_000, 96)),
         _call(
             "call-ceiling",
             Network("residual", {"scale": 1, "channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"}),
-            _training(20_000, 64, learning_rate=3e-4, batch=8),
+            _training(12_000, 64, learning_rate=3e-4, batch=8),
         ),
         _call(
             "call-s-perceptual",
