@@ -188,7 +188,7 @@ _CALL = Recipe(
     task="sharpen",
     scale=1,
     degradation=VideoCall(),
-    student=Network("student", {"scale": 1, "unshuffle": 4, "channels": 32, "body": 3, "colour": "luma"}),
+    student=Network("student", {"scale": 1, "unshuffle": 2, "channels": 16, "body": 3, "colour": "luma"}),
     teacher="RealESRGAN_x4plus_anime_6B",
     losses=Losses(hr=1.0, teacher=0.2, perceptual=0.002),
     training=Training(steps=40_000, batch=16, patch=128, learning_rate=2e-3),

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -70,6 +71,11 @@ class Sharpener:
         return np.stack(
             [cv2.multiply(plane, 255, dtype=cv2.CV_8U) for plane in output]
         )  # rounds and saturates
+
+
+def engines_at_hand() -> list[str]:
+    """The engines that are installed, the slowest first."""
+    return [name for name in ENGINES if name != "openvino" or find_spec("openvino")]
 
 
 def load_student(name_or_path: str | Path, device: str | None = None, engine: str = "torch") -> Sharpener:
