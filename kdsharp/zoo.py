@@ -66,7 +66,7 @@ RECIPES: dict[str, Recipe] = {
             _CALL_S,
             None,
             _FIDELITY,
-            _training(40_000, 96),
+            _training(12_000, 96),
             _STORE,
         ),
         Recipe(
@@ -74,7 +74,7 @@ RECIPES: dict[str, Recipe] = {
             "upscale",
             2,
             Downscale(2),
-            _student(2, 32, 4, scale=2),
+            _student(1, 24, 4, scale=2),
             None,
             _FIDELITY,
             _training(60_000, 48),
@@ -88,7 +88,7 @@ RECIPES: dict[str, Recipe] = {
             _student(1, 32, 3, scale=4),
             None,
             _FIDELITY,
-            _training(50_000, 40),
+            _training(20_000, 40),
             _STORE,
         ),
         Recipe(
