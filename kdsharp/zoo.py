@@ -77,7 +77,7 @@ RECIPES: dict[str, Recipe] = {
             _student(1, 24, 4, scale=2),
             None,
             _FIDELITY,
-            _training(60_000, 48),
+            _training(20_000, 48),
             _STORE,
         ),
         Recipe(
