@@ -225,7 +225,7 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("evaluate", _evaluate, "PSNR and SSIM beside doing nothing, bicubic and unsharp mask")
     common(added)
-    added.add_argument("--student", default="call", help="name or file (default: %(default)s)")
+    added.add_argument("--student", default="call-s", help="name or file (default: %(default)s)")
     added.add_argument("--teacher", help="a teacher to compare with, by name or file")
     added.add_argument(
         "--photos", type=Path, help="a folder of sharp photographs (default: the embedded ones)"
@@ -255,7 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--json", type=Path, help="also write the rows there, as its section `ablation`")
 
     added = command("speed", _speed, "frames per second at 1920x1080")
-    added.add_argument("--students", nargs="+", default=["call", "x4"], help="default: call x4")
+    added.add_argument("--students", nargs="+", default=["call-s", "x4"], help="default: call-s x4")
     added.add_argument(
         "--engines", nargs="+", default=["torch", "onnx"], help="torch, onnx, openvino (default: torch onnx)"
     )
@@ -274,7 +274,7 @@ def _parser() -> argparse.ArgumentParser:
     common(added)
     added.add_argument("input", type=Path, metavar="IN")
     added.add_argument("output", type=Path, metavar="OUT")
-    added.add_argument("--student", default="call", help="call, x4 or a file (default: %(default)s)")
+    added.add_argument("--student", default="call-s", help="call-s, x4 or a file (default: %(default)s)")
     added.add_argument(
         "--engine", choices=("torch", "onnx", "openvino"), default="torch", help="default: %(default)s"
     )

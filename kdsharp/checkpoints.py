@@ -25,7 +25,7 @@ def save(path: Path, network: nn.Module, recipe: Recipe, **results: Any) -> Path
 
 
 def load(name_or_path: str | Path) -> tuple[nn.Module, Recipe]:
-    """A published network by name (`call`, `x4`, `teacher-x4`) or any of ours by path, in evaluation mode.
+    """A published network by name (`call-s`, `x4`, `teacher-x4`) or any of ours by path, in evaluation mode.
 
     Raises KdsharpError if there is none of that name, or if the file was not written by `save`.
     """

@@ -95,7 +95,7 @@ def _downscale(hr: Tensor, settings: Downscale, generator: torch.Generator) -> D
 
 def _video_call(hr: Tensor, settings: VideoCall, generator: torch.Generator) -> Degraded:
     count, _, height, width = hr.shape
-    factor = uniform(1, settings.shrink, generator).item()
+    factor = _call_factor(settings, generator)
     mode = settings.filters[int(torch.randint(len(settings.filters), (1,), generator=generator))]
     size = (max(1, round(height / factor)), max(1, round(width / factor)))
     shrunk = resize(hr, size, mode).clamp(0, 1)
@@ -105,6 +105,13 @@ def _video_call(hr: Tensor, settings: VideoCall, generator: torch.Generator) -> 
     enlarged = quantise(resize(decoded, (height, width), settings.enlarge))
     stages = {"original": hr, f"shrunk x{factor:.2f}": shrunk, "noise": noisy, "JPEG": decoded}
     return Degraded(stages | {"enlarged": enlarged}, enlarged, decoded)
+
+
+def _call_factor(settings: VideoCall, generator: torch.Generator) -> float:
+    """How much this call shrinks its frames: one of the usual ratios, or any in the range."""
+    if settings.usual and uniform(1, (0.0, 1.0), generator).item() < settings.usual_share:
+        return settings.usual[int(torch.randint(len(settings.usual), (1,), generator=generator))]
+    return uniform(1, settings.shrink, generator).item()
 
 
 def _blur(hr: Tensor, settings: Blur, generator: torch.Generator) -> Degraded:

@@ -13,6 +13,7 @@ from kdsharp import data
 from kdsharp.errors import KdsharpError
 from kdsharp.losses import Perceptual
 
+_BLOCK = 96  # pixels of NIQE's blocks
 _SIDE = 512  # pixels: VGG19 over a whole 1080p frame would need gigabytes
 
 
@@ -33,8 +34,13 @@ def niqe(picture: np.ndarray) -> float:
     """Natural image quality evaluator (Mittal et al. 2013), lower is more natural; no original is needed.
 
     The figures are basicsr's, on Y of BT.601. Raises KdsharpError where basicsr is not
-    installed (extra `reference`, Python 3.12 or older).
+    installed (extra `reference`, Python 3.12 or older), and for pictures with fewer than four blocks of 96 pixels, from
+    which no statistics can be taken.
     """
+    if (picture.shape[0] // _BLOCK) * (picture.shape[1] // _BLOCK) < 4:
+        raise KdsharpError(
+            f"NIQE needs at least four blocks of {_BLOCK} pixels: {picture.shape[:2]} is too small."
+        )
     from kdsharp.reference import import_niqe
 
     bgr = np.ascontiguousarray(picture[..., ::-1])

@@ -31,13 +31,19 @@ class Downscale:
 
 @dataclass(frozen=True)
 class VideoCall:
-    """A poor video call: shrink, camera noise, JPEG, and the receiver's enlargement back to full size."""
+    """A poor video call: shrink, camera noise, JPEG, and the receiver's enlargement back to full size.
+
+    Real calls shrink by a few ratios (1080p sent as 720p, 540p or 360p is 1.5, 2 or 3), whose pixels fall on the same
+    few phases again and again: `usual_share` of the draws take one of the `usual` ratios, the others any in `shrink`.
+    """
 
     shrink: Range = (1.5, 4.0)
     filters: tuple[str, ...] = ("area", "bilinear", "bicubic")
     noise: Range = (0.0, 4.0)
     jpeg: Range = (30.0, 95.0)
     enlarge: str = "bilinear"
+    usual: tuple[float, ...] = ()
+    usual_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -218,7 +224,7 @@ _TEACHER = Recipe(
 
 PRESETS: dict[str, Recipe] = {recipe.name: recipe for recipe in (_CALL, _UPSCALE, _TEACHER)}
 # The published networks, by the recipe that they come from.
-PUBLISHED: dict[str, str] = {"video-call": "call", "real-esrgan": "x4", "self-teacher": "teacher-x4"}
+PUBLISHED: dict[str, str] = {"video-call": "call-s", "real-esrgan": "x4", "self-teacher": "teacher-x4"}
 
 
 def preset(name: str, profile: str = "full") -> Recipe:

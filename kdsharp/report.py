@@ -219,14 +219,18 @@ def _mean(
             score["vgg"] = quality.feature_distance(picture, hr, vgg)
         try:
             score["niqe"] = quality.niqe(picture)
-        except KdsharpError as error:  # the extra is not installed: said once, the rest is measured
+        except (
+            KdsharpError
+        ) as error:  # the extra is not installed, or the picture is small: the rest is measured
             log.debug("%s", error)
         scores.append(score)
     return {"method": name} | _means(scores)
 
 
 def _means(rows: list[dict]) -> dict[str, float]:
-    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    """Means of what was measured for every picture."""
+    shared = [key for key in rows[0] if all(key in row for row in rows)]
+    return {key: float(np.mean([row[key] for row in rows])) for key in shared}
 
 
 def _frames(path: Path, count: int):

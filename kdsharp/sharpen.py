@@ -79,7 +79,7 @@ def engines_at_hand() -> list[str]:
 
 
 def load_student(name_or_path: str | Path, device: str | None = None, engine: str = "torch") -> Sharpener:
-    """A student by published name (`call`, `x4`) or path of a safetensors file.
+    """A student by published name (`call-s`, `x4`) or path of a safetensors file.
 
     Args:
         device: `cpu` or `cuda`; None takes the GPU where there is one.

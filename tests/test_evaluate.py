@@ -100,7 +100,7 @@ def test_published_teacher_beats_bicubic_on_set14(assets: Path) -> None:
 
 def test_a_sharpener_has_no_benchmark(tmp_path: Path) -> None:
     with pytest.raises(KdsharpError, match="does not upscale"):
-        evaluate.benchmark_rows(tmp_path, "call")
+        evaluate.benchmark_rows(tmp_path, "call-s")
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

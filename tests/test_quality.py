@@ -24,6 +24,11 @@ def test_niqe_without_basicsr_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
         quality.niqe(np.zeros((200, 200, 3), np.uint8))
 
 
+def test_niqe_of_a_thumbnail_is_refused() -> None:
+    with pytest.raises(KdsharpError, match="too small"):
+        quality.niqe(np.zeros((150, 300, 3), np.uint8))
+
+
 def test_flicker_is_the_change_of_the_error_and_nothing_else() -> None:
     originals = [np.full((8, 8, 3), 100 + 10 * t, np.uint8) for t in range(4)]
     still = [frame + 7 for frame in originals]

@@ -182,7 +182,7 @@ def test_published_call_student_beats_doing_nothing(assets: Path) -> None:
     """The issue's bar on photos/val at shrink 2, JPEG 70, bilinear: 0.5 dB on Y."""
     from kdsharp import evaluate
 
-    ready = kdsharp.load_student("call", device="cpu")
+    ready = kdsharp.load_student("call-s", device="cpu")
     photos = data.list_photos(assets / "photos" / "val")
     rows = evaluate.evaluate_student(ready, ready.recipe, photos, evaluate.fixed_call(2, 70), max_side=768)
     by_name = {row["method"]: row for row in rows}

@@ -33,7 +33,7 @@ def scores() -> tuple[dict, dict]:
     pictures = {
         "received": received,
         "unsharp mask": evaluate.unsharp(received),
-        "student (call)": sharpen.load_student("call", "cpu")(received),
+        "student (call-s)": sharpen.load_student("call-s", "cpu")(received),
         f"teacher ({teacher.OWN})": evaluate.teacher_picture(
             teacher.load_teacher(teacher.OWN, "cpu"), small, hr
         ),

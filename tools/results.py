@@ -111,7 +111,9 @@ def categories_figure(rows: list[Row]) -> Figure:
     """SSIM by category, one panel per call."""
     calls, methods = (list(dict.fromkeys(row[key] for row in rows)) for key in ("call", "method"))
     categories = [*sorted({row["category"] for row in rows} - {"all"}), "all"]
-    figure, axes = plt.subplots(1, len(calls), figsize=(12, 4.2), sharey=True, layout="constrained")
+    figure, ((*axes,),) = plt.subplots(
+        1, len(calls), figsize=(12, 4.2), sharey=True, squeeze=False, layout="constrained"
+    )
     for axis, call in zip(axes, calls, strict=True):
         for number, method in enumerate(methods):
             found = {
