@@ -94,18 +94,11 @@ def test_the_gpu_draws_the_same_chances(hr: torch.Tensor) -> None:
 
 
 def test_calls_take_the_usual_ratios_as_often_as_asked() -> None:
-    settings = recipes.VideoCall(shrink=(1.5, 3.0), usual=(1.5, 2.0, 3.0), usual_share=0.75)
+    settings = VideoCall(shrink=(1.5, 3.0), usual=(1.5, 2.0, 3.0), usual_share=0.75)
     generator, hr = torch.Generator().manual_seed(0), torch.rand(1, 3, 96, 96)
     sides = [degrade(hr, settings, generator).small.shape[-1] for _ in range(200)]
     usual = [side for side in sides if side in (64, 48, 32)]
     assert 0.68 < len(usual) / 200 < 0.88  # three quarters, and the few others that round to the same size
     assert {64, 48, 32} == set(usual) and len(set(sides)) > 15
-    assert (
-        len(
-            {
-                degrade(hr, recipes.VideoCall(usual=(2.0,), usual_share=1.0), generator).small.shape
-                for _ in range(5)
-            }
-        )
-        == 1
-    )
+    always = VideoCall(usual=(2.0,), usual_share=1.0)
+    assert {degrade(hr, always, generator).small.shape[-1] for _ in range(5)} == {48}
