@@ -195,7 +195,7 @@ def degraded_photo(
     """(hr, what the student gets, what the teacher gets) of a photograph, all `uint8` RGB."""
     image = data.crop_to_multiple(data.read_image(path), math.lcm(4, recipe.scale))
     if max_side:
-        image = _centre(image, _whole(max_side, recipe.scale))
+        image = centre(image, _whole(max_side, recipe.scale))
     result = degrade(data.to_tensor(image), settings, torch.Generator().manual_seed(seed))
     return image, data.to_image(result.input), data.to_image(result.small)
 
@@ -290,7 +290,8 @@ def _whole(side: int, scale: int) -> int:
     return max(multiple, side // multiple * multiple)
 
 
-def _centre(image: np.ndarray, side: int) -> np.ndarray:
+def centre(image: np.ndarray, side: int) -> np.ndarray:
+    """The middle `side` pixels of a picture (H, W, C), or all of it where it is smaller."""
     height, width = image.shape[:2]
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
     return image[top : top + side, left : left + side]

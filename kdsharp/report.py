@@ -28,6 +28,7 @@ CALLERS = ("call-s", "call-s-perceptual", "call-m", "call-m-perceptual", CEILING
 UPSCALERS = ("x2-s", "x4-s", "x4-m-fidelity")
 RADII, AMOUNTS = (0.7, 1.0, 1.5, 2.0, 3.0), (0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0)
 FLICKER_FRAMES = 60
+NIQE_SIDE = 768  # the middle of a picture: statistics of 64 blocks, in a second
 
 
 def run(assets: Path, sections: list[str] | None = None) -> dict[str, list[dict]]:
@@ -218,7 +219,7 @@ def _mean(
         if vgg:
             score["vgg"] = quality.feature_distance(picture, hr, vgg)
         try:
-            score["niqe"] = quality.niqe(picture)
+            score["niqe"] = quality.niqe(evaluate.centre(picture, NIQE_SIDE))
         except (
             KdsharpError
         ) as error:  # the extra is not installed, or the picture is small: the rest is measured
