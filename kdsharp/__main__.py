@@ -67,8 +67,7 @@ def _train(chosen: argparse.Namespace) -> None:
     weights = recipe.losses
     teacher = _teacher(recipe, chosen) if weights.teacher or weights.perceptual or weights.features else None
     store = targets.build(folder / "targets", train, recipe, teacher, chosen.device)
-    few = dataclasses.replace(recipe, store=dataclasses.replace(recipe.store, crops_per_photo=8, seed=1))
-    held_out = targets.build(folder / "validation", validation, few, None, chosen.device)
+    held_out = targets.build_validation(folder / "validation", validation, recipe, chosen.device)
     vgg = chosen.vgg or losses.vgg_at_hand() or "torchvision"
     if recipe.losses.perceptual:
         print(f"perceptual term: VGG19 from {vgg}")
@@ -107,20 +106,21 @@ def _report(sections: list[str], path: Path | None) -> None:
     if assets is None:
         raise KdsharpError("The report needs real photographs: set KDSHARP_ASSETS to their folder.")
     path = path or files.root() / "figures" / "results.json"
-    for section in sections or report.SECTIONS:
-        rows = report.run(assets, [section])[section]
+    for section, rows in report.run(assets, sections):
         print(f"\n{section}\n{report.format_table(rows)}", flush=True)
         known = files.read_json(path) if path.exists() else {}
         files.write_json(path, known | {section: rows})
 
 
 def _ablate(chosen: argparse.Namespace) -> None:
-    from kdsharp import ablation, data, files, losses
+    from kdsharp import ablation, data, files, losses, zoo
 
     recipe = _recipe(chosen)
-    photos = data.list_photos(chosen.photos, recipe.store.crop)
+    photos = data.list_photos(chosen.photos, recipe.store.crop) if chosen.photos else None
+    photos = photos or data.photos_for(chosen.profile, "train")
     held_out = data.list_photos(chosen.validation, recipe.store.crop)
-    variants = ablation.variants(recipe.teacher, chosen.fidelity_teacher)
+    teacher = chosen.teacher or recipe.teacher or zoo.PERCEPTUAL_TEACHER
+    variants = ablation.variants(teacher, chosen.fidelity_teacher)
     vgg = chosen.vgg or losses.vgg_at_hand() or "torchvision"
     folder = chosen.folder or files.work_dir() / "ablation"
     rows = ablation.run(recipe, variants, chosen.seeds, photos, held_out, folder, vgg, chosen.device)

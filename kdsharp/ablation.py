@@ -118,6 +118,5 @@ def _stores(
     guide = teacher.load_teacher(name, device) if name else None
     stem = Path(name).stem if name else "none"
     store = targets.build(folder / f"targets-{stem}", photos, recipe, guide, device)
-    few = dataclasses.replace(recipe, store=dataclasses.replace(recipe.store, crops_per_photo=8, seed=1))
-    validation = targets.build(folder / "validation", held_out, few, None, device)
+    validation = targets.build_validation(folder / "validation", held_out, recipe, device)
     return store, validation, guide.network if guide else None

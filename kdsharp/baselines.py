@@ -5,6 +5,7 @@ although their weights are not here; their quality is quoted from the papers.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from spandrel.architectures.Compact import Compact
 from spandrel.architectures.ESRGAN import ESRGAN
@@ -13,93 +14,67 @@ from torch import Tensor, nn
 from kdsharp.errors import KdsharpError
 
 
-class Fsrcnn(nn.Module):
-    """FSRCNN(56, 12, 4) of Dong et al. 2016: luma (N, 1, H, W) to (N, 1, scale H, scale W)."""
+class Rival(nn.Module):
+    """A network of others behind the face of ours: planes (N, C, H, W) of its colour to (N, C, scale H, scale W)."""
 
-    colour = "luma"
     multiple = 1
 
-    def __init__(self, scale: int) -> None:
+    def __init__(self, network: nn.Module, scale: int, colour: str) -> None:
         super().__init__()
-        self.scale = scale
-        layers: list[nn.Module] = [
-            nn.Conv2d(1, 56, 5, padding=2),
-            nn.PReLU(56),
-            nn.Conv2d(56, 12, 1),
-            nn.PReLU(12),
-        ]
-        for _ in range(4):
-            layers += [nn.Conv2d(12, 12, 3, padding=1), nn.PReLU(12)]
-        layers += [nn.Conv2d(12, 56, 1), nn.PReLU(56)]
-        enlarge = nn.ConvTranspose2d(56, 1, 9, stride=scale, padding=4, output_padding=scale - 1)
-        self.layers = nn.Sequential(*layers, enlarge)
+        self.network, self.scale, self.colour = network, scale, colour
 
-    def forward(self, luma: Tensor) -> Tensor:
-        return self.layers(luma)
+    def forward(self, planes: Tensor) -> Tensor:
+        return self.network(planes)
 
     forward_multiple = forward
 
 
-class Espcn(nn.Module):
-    """ESPCN of Shi et al. 2016 (64 and 32 channels, tanh): luma (N, 1, H, W) to (N, 1, scale H, scale W)."""
-
-    colour = "luma"
-    multiple = 1
-
-    def __init__(self, scale: int) -> None:
-        super().__init__()
-        self.scale = scale
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, 64, 5, padding=2),
-            nn.Tanh(),
-            nn.Conv2d(64, 32, 3, padding=1),
-            nn.Tanh(),
-            nn.Conv2d(32, scale**2, 3, padding=1),
-            nn.PixelShuffle(scale),
-        )
-
-    def forward(self, luma: Tensor) -> Tensor:
-        return self.layers(luma)
-
-    forward_multiple = forward
+def fsrcnn(scale: int) -> Rival:
+    """FSRCNN(56, 12, 4) of Dong et al. 2016, on luma."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(1, 56, 5, padding=2),
+        nn.PReLU(56),
+        nn.Conv2d(56, 12, 1),
+        nn.PReLU(12),
+    ]
+    for _ in range(4):
+        layers += [nn.Conv2d(12, 12, 3, padding=1), nn.PReLU(12)]
+    enlarge = nn.ConvTranspose2d(56, 1, 9, stride=scale, padding=4, output_padding=scale - 1)
+    return Rival(nn.Sequential(*layers, nn.Conv2d(12, 56, 1), nn.PReLU(56), enlarge), scale, "luma")
 
 
-def _anime_6b() -> nn.Module:
-    """RealESRGAN_x4plus_anime_6B: six residual-in-residual dense blocks of 64 channels (Wang et al. 2021)."""
-    return ESRGAN(num_filters=64, num_blocks=6, scale=4)
+def espcn(scale: int) -> Rival:
+    """ESPCN of Shi et al. 2016 (64 and 32 channels, tanh), on luma."""
+    first, second = nn.Conv2d(1, 64, 5, padding=2), nn.Conv2d(64, 32, 3, padding=1)
+    last = nn.Conv2d(32, scale**2, 3, padding=1)
+    layers = (first, nn.Tanh(), second, nn.Tanh(), last, nn.PixelShuffle(scale))
+    return Rival(nn.Sequential(*layers), scale, "luma")
 
 
-def _compact(convolutions: int) -> nn.Module:
-    """realesr-general-x4v3 has 32 convolutions of 64 channels between its first and last, animevideov3 16."""
-    return Compact(num_feat=64, num_conv=convolutions, upscale=4)
+def compact(convolutions: int) -> Rival:
+    """Real-ESRGAN's small networks (x4, RGB, 64 channels): so many convolutions between the first and the last."""
+    return Rival(Compact(num_feat=64, num_conv=convolutions, upscale=4), 4, "rgb")
 
 
-_RIVALS: dict[str, tuple[int, Callable[[], nn.Module]]] = {
-    "FSRCNN x2": (2, lambda: Fsrcnn(2)),
-    "FSRCNN x4": (4, lambda: Fsrcnn(4)),
-    "ESPCN x2": (2, lambda: Espcn(2)),
-    "ESPCN x4": (4, lambda: Espcn(4)),
-    "realesr-animevideov3": (4, lambda: _compact(16)),
-    "realesr-general-x4v3": (4, lambda: _compact(32)),
-    "RealESRGAN_x4plus_anime_6B": (4, _anime_6b),
+def rrdb(blocks: int) -> Rival:
+    """Real-ESRGAN's large networks (x4, RGB, 64 channels): so many residual-in-residual dense blocks."""
+    return Rival(ESRGAN(num_filters=64, num_blocks=blocks, scale=4), 4, "rgb")
+
+
+_MAKERS: dict[str, Callable[[], Rival]] = {
+    "FSRCNN x2": partial(fsrcnn, 2),
+    "FSRCNN x4": partial(fsrcnn, 4),
+    "ESPCN x2": partial(espcn, 2),
+    "ESPCN x4": partial(espcn, 4),
+    "realesr-animevideov3": partial(compact, 16),
+    "realesr-general-x4v3": partial(compact, 32),
+    "RealESRGAN_x4plus_anime_6B": partial(rrdb, 6),
 }
-RIVALS = tuple(_RIVALS)
+RIVALS = tuple(_MAKERS)
 
 
-def build(name: str) -> nn.Module:
-    """A rival by name, untrained, in evaluation mode; it has `scale`, `colour` and `multiple` as our students have.
-
-    Raises KdsharpError for an unknown name.
-    """
-    if name not in _RIVALS:
+def build(name: str) -> Rival:
+    """A rival by name, untrained, in evaluation mode. Raises KdsharpError for an unknown name."""
+    if name not in _MAKERS:
         raise KdsharpError(f"There is no rival '{name}'; choose one of {', '.join(RIVALS)}.")
-    scale, make = _RIVALS[name]
-    network = make().eval().requires_grad_(False)
-    if not hasattr(network, "forward_multiple"):
-        network.scale, network.colour, network.multiple, network.forward_multiple = (
-            scale,
-            "rgb",
-            1,
-            network.forward,
-        )
-    return network
+    return _MAKERS[name]().eval().requires_grad_(False)

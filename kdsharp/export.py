@@ -165,6 +165,9 @@ class OpenVinoNetwork:
         return self._core.compile_model(model, "CPU", self._settings)
 
 
+RUNTIMES = {"onnx": OnnxNetwork, "openvino": OpenVinoNetwork}
+
+
 def _padded(planes: np.ndarray, multiple: int) -> np.ndarray:
     """The last rows and columns repeated up to a multiple."""
     bottom, right = (-side % multiple for side in planes.shape[-2:])

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from kdsharp import data
+from kdsharp import data, evaluate
 from kdsharp.errors import KdsharpError
 from kdsharp.losses import Perceptual
 
@@ -25,17 +25,16 @@ def feature_distance(picture: np.ndarray, original: np.ndarray, vgg: Perceptual)
     """
     if picture.shape != original.shape:
         raise KdsharpError(f"Cannot compare pictures of {picture.shape} and {original.shape}.")
-    middle = [data.to_tensor(_middle(image)) for image in (picture, original)]
+    middle = [data.to_tensor(evaluate.centre(image, _SIDE)) for image in (picture, original)]
     with torch.inference_mode():
         return float(vgg(*middle))
 
 
 def niqe(picture: np.ndarray) -> float:
-    """Natural image quality evaluator (Mittal et al. 2013), lower is more natural; no original is needed.
+    """Natural image quality evaluator (Mittal et al. 2013) of `uint8` RGB (H, W, 3): lower is more natural.
 
-    The figures are basicsr's, on Y of BT.601. Raises KdsharpError where basicsr is not
-    installed (extra `reference`, Python 3.12 or older), and for pictures with fewer than four blocks of 96 pixels, from
-    which no statistics can be taken.
+    No original is needed. The figures are basicsr's, on Y of BT.601. Raises KdsharpError where basicsr is not installed
+    (extra `reference`, Python 3.12 or older), and for pictures with fewer than four blocks of 96 pixels.
     """
     if (picture.shape[0] // _BLOCK) * (picture.shape[1] // _BLOCK) < 4:
         raise KdsharpError(
@@ -50,8 +49,9 @@ def niqe(picture: np.ndarray) -> float:
 def flicker(frames: Iterable[np.ndarray], originals: Iterable[np.ndarray]) -> float:
     """How much the error of a video changes from frame to frame: the mean absolute change, in 1/255.
 
-    With e_t the difference between frame t and its original, the mean of |e_t - e_(t-1)| over pixels and frames. A
-    still error (a blur) costs nothing, an error that jumps (noise, blocks, invented texture) costs what one sees.
+    Both are `uint8` frames of one size. With e_t the difference between frame t and its original, it is the mean of
+    |e_t - e_(t-1)| over pixels and frames. A still error (a blur) costs nothing, an error that jumps (noise, blocks,
+    invented texture) costs what one sees.
     Raises KdsharpError for fewer than two frames.
     """
     errors = (frame.astype(np.int16) - original for frame, original in zip(frames, originals, strict=True))
@@ -59,8 +59,3 @@ def flicker(frames: Iterable[np.ndarray], originals: Iterable[np.ndarray]) -> fl
     if not changes:
         raise KdsharpError("Flicker needs at least two frames.")
     return float(np.mean(changes))
-
-
-def _middle(image: np.ndarray) -> np.ndarray:
-    top, left = (max(0, (side - _SIDE) // 2) for side in image.shape[:2])
-    return image[top : top + _SIDE, left : left + _SIDE]

@@ -1,11 +1,12 @@
 """Every number that the project states about its networks, measured by one command.
 
 `kdsharp evaluate --report` runs the sections below on the photographs under KDSHARP_ASSETS and writes
-figures/results.json; the cards, the README's table and notebook 06 quote that file.
+figures/results.json, from which tools/results.py makes the tables that the cards quote.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -31,12 +32,16 @@ FLICKER_FRAMES = 60
 NIQE_SIDE = 768  # the middle of a picture: statistics of 64 blocks, in a second
 
 
-def run(assets: Path, sections: list[str] | None = None) -> dict[str, list[dict]]:
-    """Rows by section (all of `SECTIONS` unless named). Raises KdsharpError for an unknown section."""
+def run(assets: Path, sections: list[str] | None = None) -> Iterator[tuple[str, list[dict]]]:
+    """(section, its rows) one after the other, all of `SECTIONS` unless named.
+
+    Raises KdsharpError for an unknown section, before anything is measured.
+    """
     chosen = sections or list(SECTIONS)
     if unknown := [name for name in chosen if name not in SECTIONS]:
         raise KdsharpError(f"There is no section '{unknown[0]}'; choose from {', '.join(SECTIONS)}.")
-    return {name: SECTIONS[name](Path(assets)) for name in chosen}
+    for name in chosen:
+        yield name, SECTIONS[name](Path(assets))
 
 
 def calls(assets: Path) -> list[dict]:
@@ -46,12 +51,7 @@ def calls(assets: Path) -> list[dict]:
     rows = []
     for call, (shrink, jpeg) in survey.CALLS.items():
         pairs = list(_pairs(assets / "photos" / "val", evaluate.fixed_call(shrink, jpeg)))
-        (radius, amount), _ = best_unsharp(pairs)
-        methods: dict[str, Callable] = {"nothing": lambda frame: frame}
-        methods[f"best unsharp ({radius}, {amount})"] = lambda frame, r=radius, a=amount: evaluate.unsharp(
-            frame, r, a
-        )
-        measured = [_mean(name, method, pairs, vgg) for name, method in (methods | students).items()]
+        measured = [_mean(name, method, pairs, vgg) for name, method in (_classic(pairs) | students).items()]
         nothing = measured[0]["psnr_y"]
         ceiling = next((row["psnr_y"] for row in measured if row["method"] == CEILING), None)
         for row in measured:
@@ -63,7 +63,8 @@ def calls(assets: Path) -> list[dict]:
 
 def clean(assets: Path) -> list[dict]:
     """What a sharp frame that needs no help goes through: PSNR and SSIM of every sharpener's answer to it."""
-    originals = [(hr, hr) for hr, _ in _pairs(assets / "photos" / "val", None)]
+    photos = map(data.read_image, data.list_photos(assets / "photos" / "val"))
+    originals = [(hr, hr) for hr in photos]
     return [_mean(name, student, originals) for name, student in _published((*CALLERS, "blur-s")).items()]
 
 
@@ -72,14 +73,9 @@ def blurs(assets: Path) -> list[dict]:
     rows = []
     for sigma in (0.5, 1.0, 1.5, 2.0):
         pairs = list(_pairs(assets / "photos" / "val", Blur("gaussian", (sigma, sigma))))
-        (radius, amount), _ = best_unsharp(pairs)
-        methods: dict[str, Callable] = {"nothing": lambda frame: frame}
-        methods[f"best unsharp ({radius}, {amount})"] = lambda frame, r=radius, a=amount: evaluate.unsharp(
-            frame, r, a
-        )
         rows += [
             {"sigma": sigma} | _mean(name, method, pairs)
-            for name, method in (methods | _published(("blur-s",))).items()
+            for name, method in (_classic(pairs) | _published(("blur-s",))).items()
         ]
     return rows
 
@@ -197,15 +193,18 @@ def _published(names: tuple[str, ...]) -> dict[str, Callable]:
     return {name: load_student(name, "cpu", "onnx") for name in names if name in there}
 
 
-def _pairs(folder: Path, settings: Degradation | None):
-    """(original, received) of every photograph, `uint8` RGB; undamaged without settings."""
+def _classic(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Callable]:
+    """Doing nothing, and the unsharp mask that suits these pictures best."""
+    (radius, amount), _ = best_unsharp(pairs)
+    mask = partial(evaluate.unsharp, radius=radius, amount=amount)
+    return {"nothing": lambda frame: frame, f"best unsharp ({radius}, {amount})": mask}
+
+
+def _pairs(folder: Path, settings: Degradation) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(original, received) of every photograph, `uint8` RGB."""
+    recipe = recipes.preset("video-call")  # same size in and out
     for number, path in enumerate(data.list_photos(folder)):
-        hr = data.crop_to_multiple(data.read_image(path), 4)
-        if settings is None:
-            yield hr, hr
-            continue
-        received = degrade(data.to_tensor(hr), settings, torch.Generator().manual_seed(number)).input
-        yield hr, data.to_image(received)
+        yield evaluate.degraded_photo(path, recipe, settings, number)[:2]
 
 
 def _mean(
@@ -220,9 +219,7 @@ def _mean(
             score["vgg"] = quality.feature_distance(picture, hr, vgg)
         try:
             score["niqe"] = quality.niqe(evaluate.centre(picture, NIQE_SIDE))
-        except (
-            KdsharpError
-        ) as error:  # the extra is not installed, or the picture is small: the rest is measured
+        except KdsharpError as error:  # no basicsr, or a small picture: the rest is measured
             log.debug("%s", error)
         scores.append(score)
     return {"method": name} | _means(scores)
@@ -234,7 +231,7 @@ def _means(rows: list[dict]) -> dict[str, float]:
     return {key: float(np.mean([row[key] for row in rows])) for key in shared}
 
 
-def _frames(path: Path, count: int):
+def _frames(path: Path, count: int) -> Iterator[np.ndarray]:
     """The first frames of a video, `uint8` RGB, sides cropped to a multiple of 4."""
     video = cv2.VideoCapture(str(path))
     try:

@@ -92,14 +92,13 @@ def load_student(name_or_path: str | Path, device: str | None = None, engine: st
         raise KdsharpError(f"There is no engine '{engine}'; choose one of {', '.join(ENGINES)}.")
     network, recipe = checkpoints.load(name_or_path)
     if engine != "torch":
-        from kdsharp.export import OnnxNetwork, OpenVinoNetwork, to_onnx
+        from kdsharp.export import RUNTIMES, to_onnx
 
         source = checkpoints.find(name_or_path)
         path = files.work_dir() / "onnx" / f"{source.stem}-{files.sha256(source)[:12]}.onnx"
         if not path.exists():
             to_onnx(network, path)
-        runtime = OnnxNetwork if engine == "onnx" else OpenVinoNetwork
-        return Sharpener(network, recipe, "cpu", engine, runtime(path))
+        return Sharpener(network, recipe, "cpu", engine, RUNTIMES[engine](path))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device, memory_format=torch.channels_last)
     return Sharpener(network, recipe, device, engine, _TorchRun(network, device))

@@ -151,8 +151,7 @@ def _rival_jobs(
     for engine in engines:
         if engine != "torch":
             path = files.work_dir() / "onnx" / f"{name.replace(' ', '-')}.onnx"
-            runtime = export.OnnxNetwork if engine == "onnx" else export.OpenVinoNetwork
-            exported = runtime(path if path.exists() else export.to_onnx(network, path))
+            exported = export.RUNTIMES[engine](path if path.exists() else export.to_onnx(network, path))
             jobs[name, engine, "cpu", "network"] = partial(exported, planes)
             continue
         for device in devices:
@@ -218,13 +217,6 @@ def predict(network: nn.Module, size: tuple[int, int] = (HEIGHT, WIDTH), repeats
     first = next(network.parameters())
     planes = CHANNELS[getattr(network, "colour", "rgb")]
     quarter = [edge // (2 * network.scale) // 8 * 8 for edge in size]
-    frame = torch.rand(1, planes, *quarter, device=first.device, dtype=first.dtype)
-
-    @torch.inference_mode()
-    def forward() -> None:
-        network(frame)
-        if frame.is_cuda:
-            torch.cuda.synchronize()
-
+    frame = np.random.default_rng(0).random((1, planes, *quarter), dtype=np.float32)
     share = quarter[0] * quarter[1] * network.scale**2 / (size[0] * size[1])
-    return time_call(forward, repeats, warmup=1) / share
+    return time_call(_forward(network, frame, str(first.device)), repeats, warmup=1) / share

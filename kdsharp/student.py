@@ -18,85 +18,94 @@ CHANNELS = {"rgb": 3, "luma": 1}
 LUMA = (0.299, 0.587, 0.114)
 
 
-class PixelShuffleStudent(nn.Module):
-    """A plain CNN around `unshuffle` (Shi et al. 2016, run backwards) and PixelShuffle (ESPCN, forwards).
+class FoldedNetwork(nn.Module):
+    """What both networks share: fold the input, add a correction to it there, and unfold.
 
     Args:
         scale: 1 sharpens (same size), 2 or 4 upscales.
-        unshuffle: the input is folded to 1/unshuffle of its width and height and unshuffle^2 times the
-            channels, which widens the receptive field and cuts the cost per pixel.
-        channels: width of the body.
-        body: number of 3x3 convolutions between the first and the last.
+        unshuffle: the input is folded to 1/unshuffle of its width and height and unshuffle^2 times the channels,
+            which widens the receptive field and cuts the cost per pixel. Sizes are padded to a multiple of it.
         colour: `rgb` (3 planes in and out) or `luma` (1 plane in and out).
 
-    Input (N, C, H, W) in [0, 1] of any H and W; output (N, C, scale H, scale W), not clipped.
+    Input (N, C, H, W) in [0, 1] of any H and W; output (N, C, scale H, scale W), not clipped. `correction` takes the
+    folded input to `folded_planes` times scale^2 channels, and `last` is its last layer, whose input are the
+    features that feature distillation looks at. Raises KdsharpError for another colour.
+    """
+
+    last: nn.Conv2d
+
+    def __init__(self, scale: int, unshuffle: int, colour: str) -> None:
+        super().__init__()
+        if colour not in CHANNELS:
+            raise KdsharpError(f"A network's colour is 'rgb' or 'luma', not '{colour}'.")
+        self.scale, self.unshuffle, self.colour = scale, unshuffle, colour
+        self.multiple = unshuffle
+        self.folded_planes = CHANNELS[colour] * unshuffle**2
+
+    def correction(self, folded: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded, (height, width) = _pad_to_multiple(x, self.multiple)
+        return self.forward_multiple(padded)[..., : height * self.scale, : width * self.scale]
+
+    def forward_multiple(self, x: Tensor) -> Tensor:
+        """`forward` for an H and W that are multiples of `multiple`: nothing to pad, nothing to crop."""
+        folded = F.pixel_unshuffle(x, self.unshuffle)
+        corrected = self.correction(folded) + _repeat_folded(folded, self.unshuffle, self.scale)
+        return F.pixel_shuffle(corrected, self.unshuffle * self.scale)
+
+
+class PixelShuffleStudent(FoldedNetwork):
+    """A plain CNN around `unshuffle` (Shi et al. 2016, run backwards) and PixelShuffle (ESPCN, forwards).
+
+    `channels` is the width of the body, and `body` the number of 3x3 convolutions between the first and the last; the
+    rest is `FoldedNetwork`'s.
     """
 
     def __init__(
         self, scale: int = 1, unshuffle: int = 4, channels: int = 32, body: int = 3, colour: str = "rgb"
     ) -> None:
-        super().__init__()
-        planes = _planes(colour) * unshuffle**2
-        self.scale, self.unshuffle, self.colour = scale, unshuffle, colour
-        self.multiple = unshuffle
-        layers: list[nn.Module] = [_conv(planes, channels), nn.ReLU()]
+        super().__init__(scale, unshuffle, colour)
+        layers: list[nn.Module] = [_conv(self.folded_planes, channels), nn.ReLU()]
         for _ in range(body):
             layers += [_conv(channels, channels), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, _conv(channels, planes * scale**2, gain=0.1))
+        self.layers = nn.Sequential(*layers, _conv(channels, self.folded_planes * scale**2, gain=0.1))
 
     @property
     def last(self) -> nn.Conv2d:
-        """The layer that turns features into the correction; feature distillation looks at what enters it."""
         return self.layers[-1]
 
-    def forward(self, x: Tensor) -> Tensor:
-        padded, (height, width) = _pad_to_multiple(x, self.multiple)
-        return self.forward_multiple(padded)[..., : height * self.scale, : width * self.scale]
-
-    def forward_multiple(self, x: Tensor) -> Tensor:
-        """`forward` for an H and W that are multiples of `multiple`: nothing to pad, nothing to crop."""
-        folded = F.pixel_unshuffle(x, self.unshuffle)
-        corrected = self.layers(folded) + _repeat_folded(folded, self.unshuffle, self.scale)
-        return F.pixel_shuffle(corrected, self.unshuffle * self.scale)
+    def correction(self, folded: Tensor) -> Tensor:
+        return self.layers(folded)
 
 
-class ResidualNet(nn.Module):
+class ResidualNet(FoldedNetwork):
     """A residual network without batch normalisation, after EDSR (Lim et al. 2017): for teachers and ceilings.
 
-    `scale`, `unshuffle`, `colour` and shapes are those of `PixelShuffleStudent`; `blocks` have two convolutions each.
+    `channels` is its width, and each of `blocks` has two convolutions; the rest is `FoldedNetwork`'s.
     """
 
     def __init__(
         self, scale: int = 4, channels: int = 48, blocks: int = 10, unshuffle: int = 1, colour: str = "rgb"
     ) -> None:
-        super().__init__()
-        planes = _planes(colour) * unshuffle**2
-        self.scale, self.unshuffle, self.colour = scale, unshuffle, colour
-        self.multiple = unshuffle
-        self.head = _conv(planes, channels)
+        super().__init__(scale, unshuffle, colour)
+        self.head = _conv(self.folded_planes, channels)
         self.blocks = nn.ModuleList(
             nn.Sequential(_conv(channels, channels), nn.ReLU(), _conv(channels, channels, gain=0.1))
             for _ in range(blocks)
         )
-        self.tail = _conv(channels, planes * scale**2, gain=0.1)
+        self.tail = _conv(channels, self.folded_planes * scale**2, gain=0.1)
 
     @property
     def last(self) -> nn.Conv2d:
-        """The layer that turns features into the correction; feature distillation looks at what enters it."""
         return self.tail
 
-    def forward(self, x: Tensor) -> Tensor:
-        padded, (height, width) = _pad_to_multiple(x, self.multiple)
-        return self.forward_multiple(padded)[..., : height * self.scale, : width * self.scale]
-
-    def forward_multiple(self, x: Tensor) -> Tensor:
-        """`forward` for an H and W that are multiples of `multiple`: nothing to pad, nothing to crop."""
-        folded = F.pixel_unshuffle(x, self.unshuffle)
+    def correction(self, folded: Tensor) -> Tensor:
         features = first = self.head(folded)
         for block in self.blocks:
             features = features + block(features)
-        corrected = self.tail(features + first) + _repeat_folded(folded, self.unshuffle, self.scale)
-        return F.pixel_shuffle(corrected, self.unshuffle * self.scale)
+        return self.tail(features + first)
 
 
 FAMILIES: dict[str, Callable[..., nn.Module]] = {"student": PixelShuffleStudent, "residual": ResidualNet}
@@ -154,12 +163,6 @@ def multiply_adds(network: nn.Module, height: int, width: int) -> int:
         for hook in hooks:
             hook.remove()
     return total
-
-
-def _planes(colour: str) -> int:
-    if colour not in CHANNELS:
-        raise KdsharpError(f"A network's colour is 'rgb' or 'luma', not '{colour}'.")
-    return CHANNELS[colour]
 
 
 def _conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:

@@ -1,9 +1,8 @@
 """The brief's own test: more than a hundred frames in five categories, through mild, medium and severe calls.
 
-An SSIM figure without its degradation says nothing, so every cell of the table names both, beside doing nothing.
+An SSIM figure without its degradation says nothing, so every row names its call, beside doing nothing.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,15 +14,13 @@ from kdsharp import data, evaluate, scenes
 from kdsharp.degrade import degrade
 from kdsharp.errors import KdsharpError
 
-log = logging.getLogger(__name__)
-
 CALLS = {"mild": (1.5, 85.0), "medium": (2.0, 70.0), "severe": (3.0, 50.0)}  # shrink factor, JPEG quality
 DRAWN = {"text": 8, "graphics": 6}  # frames that `scenes` adds to a folder's own
 Method = Callable[[np.ndarray], np.ndarray]
 
 
-def frames(folder: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(category, name, `uint8` RGB picture) of a folder with one subfolder per category, then of the drawn frames.
+def frames(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """(category, `uint8` RGB picture) of a folder with one subfolder per category, then of the drawn frames.
 
     Pictures are cropped to a multiple of 4. Raises KdsharpError if the folder has no subfolder with pictures.
     """
@@ -36,29 +33,25 @@ def frames(folder: Path) -> Iterator[tuple[str, str, np.ndarray]]:
         raise KdsharpError(f"{folder} needs one subfolder of pictures per category, as people/ and text/.")
     for category, paths in photos.items():
         for path in paths:
-            yield category, path.name, data.crop_to_multiple(data.read_image(path), 4)
+            yield category, data.crop_to_multiple(data.read_image(path), 4)
     for category, count in DRAWN.items():
         for number in range(count):
-            yield category, f"drawn {category} {number}", scenes.draw(category, number)
+            yield category, scenes.draw(category, number)
 
 
-def run(
-    folder: Path, methods: dict[str, Method], calls: dict[str, tuple[float, float]] | None = None
-) -> list[dict]:
+def run(folder: Path, methods: dict[str, Method]) -> list[dict]:
     """Mean SSIM and PSNR on Y of every method, by call and category; doing nothing and unsharp mask come first.
 
     Args:
         folder: one subfolder per category.
         methods: each takes the received `uint8` RGB frame and gives one of the same size.
-        calls: (shrink factor, JPEG quality) by name; the default is `CALLS`.
 
     Rows have the keys method, call, category, frames, ssim_y, psnr_y; the category `all` is the mean over frames.
     """
     methods = {"nothing": lambda frame: frame, "unsharp mask": evaluate.unsharp} | methods
-    calls = calls or CALLS
     scores: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    for category, _name, hr in tqdm(frames(folder), desc="frames", unit="frame"):
-        for call, (shrink, quality) in calls.items():
+    for category, hr in tqdm(frames(folder), desc="frames", unit="frame"):
+        for call, (shrink, quality) in CALLS.items():
             settings = evaluate.fixed_call(shrink, quality)
             received = degrade(data.to_tensor(hr), settings, torch.Generator().manual_seed(0)).input
             received = data.to_image(received)
@@ -78,18 +71,3 @@ def run(
         }
         for (method, call, category), values in scores.items()
     ]
-
-
-def format_table(rows: list[dict], key: str = "ssim_y") -> str:
-    """One line per call and method, one column per category."""
-    categories = [*sorted({row["category"] for row in rows} - {"all"}), "all"]
-    counts = {row["category"]: row["frames"] for row in rows}
-    heads = [f"{name} ({counts[name]})" for name in categories]
-    width = max(len(row["method"]) for row in rows)
-    lines = [f"{key}: {'call':8} {'method':{width}}  " + "  ".join(f"{head:>14}" for head in heads)]
-    cells = {(row["call"], row["method"], row["category"]): row[key] for row in rows}
-    for call, method in dict.fromkeys((row["call"], row["method"]) for row in rows):
-        values = [cells[call, method, category] for category in categories]
-        numbers = "  ".join(f"{value:14.{4 if key.startswith('ssim') else 2}f}" for value in values)
-        lines.append(f"{'':{len(key) + 1}} {call:8} {method:{width}}  {numbers}")
-    return "\n".join(lines)

@@ -1,10 +1,23 @@
-"""The published networks: for each the recipe that made it, so that `kdsharp train NAME` makes it again.
+"""The networks that are published or meant to be, each as one recipe: `kdsharp train NAME` makes it, or makes it again.
 
 The systems of `recipes` are where a reader begins. These are the same systems at full length, with the size, damage and
 losses that measurements chose (figures/results.json; the cards under checkpoints/ tell how each was found).
 """
 
-from kdsharp.recipes import Blur, Downscale, Losses, Network, RealEsrgan, Recipe, Store, Training, VideoCall
+import dataclasses
+
+from kdsharp.recipes import (
+    Blur,
+    Degradation,
+    Downscale,
+    Losses,
+    Network,
+    RealEsrgan,
+    Recipe,
+    Store,
+    Training,
+    VideoCall,
+)
 
 # WebRTC shrinks with a box filter (area), by few ratios; the camera's noise is in the photographs already. Drawing any
 # ratio alike cost 0.46 dB at a ratio of 1.5, whose three phases come back in every frame.
@@ -27,100 +40,58 @@ def _student(unshuffle: int, channels: int, body: int, scale: int = 1, colour: s
 
 
 def _training(steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 16) -> Training:
-    """On two CPU cores with bfloat16: all of these were trained so."""
+    """For a CPU core with bfloat16, and twenty validations on the way."""
     return Training(steps, batch, patch, learning_rate, validate_every=steps // 20, half_on_cpu=True)
 
 
-def _call(name: str, network: Network, training: Training, losses: Losses = _FIDELITY, **rest) -> Recipe:
-    return Recipe(
-        name, "sharpen", 1, _CALLS, network, rest.pop("teacher", None), losses, training, _STORE, **rest
+def _sharpen(name: str, damage: Degradation, network: Network, training: Training) -> Recipe:
+    return Recipe(name, "sharpen", 1, damage, network, None, _FIDELITY, training, _STORE)
+
+
+def _upscale(name: str, damage: Degradation, network: Network, training: Training) -> Recipe:
+    scale = network.options["scale"]
+    return Recipe(name, "upscale", scale, damage, network, None, _FIDELITY, training, _STORE)
+
+
+def _perceptual(fidelity: Recipe) -> Recipe:
+    """The same network turned towards the perceptual teacher, from where its fidelity training ended."""
+    return dataclasses.replace(
+        fidelity,
+        name=f"{fidelity.name}-perceptual",
+        teacher=PERCEPTUAL_TEACHER,
+        losses=_LIKE_TEACHER,
+        training=_training(4000, 64, learning_rate=5e-4, batch=4),
+        start=fidelity.name,
     )
 
 
-_CALL_S, _CALL_M = _student(2, 16, 3), _student(2, 32, 6)
 _LIKE_TEACHER = Losses(hr=0.0, teacher=1.0, perceptual=0.01)
-_X4_M = _student(1, 48, 4, scale=4, colour="rgb")
+_CEILING = Network("residual", {"scale": 1, "channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"})
+_CALL_S = _sharpen("call-s", _CALLS, _student(2, 16, 3), _training(40_000, 96))
+_CALL_M = _sharpen("call-m", _CALLS, _student(2, 32, 6), _training(9000, 96))
+_X4_M = dataclasses.replace(
+    _upscale("x4-m", RealEsrgan(), _student(1, 48, 4, scale=4, colour="rgb"), _training(20_000, 24, batch=8)),
+    teacher=PERCEPTUAL_TEACHER,
+    losses=_LIKE_TEACHER,
+)
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        _call("call-s", _CALL_S, _training(40_000, 96)),
-        _call("call-m", _CALL_M, _training(9000, 96)),
-        _call(
-            "call-ceiling",
-            Network("residual", {"scale": 1, "channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"}),
-            _training(12_000, 64, learning_rate=3e-4, batch=8),
-        ),
-        _call(
-            "call-s-perceptual",
-            _CALL_S,
-            _training(4000, 64, learning_rate=5e-4, batch=4),
-            _LIKE_TEACHER,
-            teacher=PERCEPTUAL_TEACHER,
-            start="call-s",
-        ),
-        _call(
-            "call-m-perceptual",
-            _CALL_M,
-            _training(4000, 64, learning_rate=5e-4, batch=4),
-            _LIKE_TEACHER,
-            teacher=PERCEPTUAL_TEACHER,
-            start="call-m",
-        ),
-        Recipe(
-            "blur-s",
-            "sharpen",
-            1,
-            Blur("gaussian", (0.5, 2.0)),
-            _CALL_S,
-            None,
-            _FIDELITY,
-            _training(12_000, 96),
-            _STORE,
-        ),
-        Recipe(
-            "x2-s",
-            "upscale",
-            2,
-            Downscale(2),
-            _student(1, 24, 4, scale=2),
-            None,
-            _FIDELITY,
-            _training(20_000, 48),
-            _STORE,
-        ),
-        Recipe(
-            "x4-s",
-            "upscale",
-            4,
-            Downscale(4),
-            _student(1, 32, 3, scale=4),
-            None,
-            _FIDELITY,
-            _training(20_000, 40),
-            _STORE,
-        ),
-        Recipe(
-            "x4-m-fidelity",
-            "upscale",
-            4,
-            RealEsrgan(),
+        _CALL_S,
+        _CALL_M,
+        _sharpen("call-ceiling", _CALLS, _CEILING, _training(12_000, 64, learning_rate=3e-4, batch=8)),
+        _perceptual(_CALL_S),
+        _perceptual(_CALL_M),
+        _sharpen("blur-s", Blur("gaussian", (0.5, 2.0)), _CALL_S.student, _training(12_000, 96)),
+        _upscale("x2-s", Downscale(2), _student(1, 24, 4, scale=2), _training(20_000, 48)),
+        _upscale("x4-s", Downscale(4), _student(1, 32, 3, scale=4), _training(20_000, 40)),
+        _X4_M,
+        dataclasses.replace(
             _X4_M,
-            PERCEPTUAL_TEACHER,
-            Losses(hr=0.8, teacher=0.2),
-            _training(20_000, 40),
-            _STORE,
-        ),
-        Recipe(
-            "x4-m",
-            "upscale",
-            4,
-            RealEsrgan(),
-            _X4_M,
-            PERCEPTUAL_TEACHER,
-            Losses(hr=0.0, teacher=1.0, perceptual=0.01),
-            _training(20_000, 24, batch=8),
-            _STORE,
+            name="x4-m-fidelity",
+            losses=Losses(hr=0.8, teacher=0.2),
+            training=_training(20_000, 40),
         ),
     )
 }

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsharp import ablation, checkpoints, data, distill, evaluate, recipes, sharpen
+from kdsharp import ablation, checkpoints, data, distill, evaluate, files, recipes, sharpen, zoo
+from kdsharp.__main__ import main
 from kdsharp.recipes import Losses
 
 
@@ -74,3 +75,41 @@ def test_start_takes_the_weights_of_a_network_of_the_same_shape(
     wider = recipes.override(recipe, ["student.options.channels=48"])
     with pytest.raises(KdsharpError, match="another shape"):
         distill._begin(dataclasses.replace(wider, start=str(earlier)))
+
+
+@pytest.mark.heavy
+def test_ablate_measures_a_network_that_had_no_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kdsharp ablate call-s` without photographs of one's own: the default teacher, and its variants only."""
+    asked = {}
+
+    def run(recipe, chosen, seeds, photos, held_out, *_rest) -> list[dict]:
+        asked.update(teachers={variant.teacher for variant in chosen}, photos=photos, held_out=held_out)
+        return [
+            {
+                "variant": "plain",
+                "psnr_y": 1.0,
+                "psnr_y_sd": 0.0,
+                "ssim_y": 1.0,
+                "ssim_y_sd": 0.0,
+                "gain_db": 0.0,
+            }
+        ]
+
+    monkeypatch.setattr(ablation, "run", run)
+    folder = data.embedded_photos("val")[0].parent
+    arguments = [
+        "ablate",
+        "call-s",
+        "--profile",
+        "quick",
+        "--validation",
+        str(folder),
+        "--json",
+        str(tmp_path / "r.json"),
+    ]
+    assert main(arguments) == 0
+    assert asked["teachers"] == {None, zoo.PERCEPTUAL_TEACHER}
+    assert asked["photos"] == data.embedded_photos("train") and asked["held_out"]
+    assert list(files.read_json(tmp_path / "r.json")) == ["ablation"]

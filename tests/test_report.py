@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsharp import checkpoints, data, evaluate, files, recipes, report, student, survey, zoo
+from kdsharp import checkpoints, data, evaluate, figures, files, recipes, report, student, survey, zoo
 from kdsharp.__main__ import main
 from kdsharp.errors import KdsharpError
 
@@ -73,7 +73,7 @@ def test_report_writes_section_by_section_and_keeps_the_others(
 
 def test_unknown_sections_are_named(tmp_path: Path) -> None:
     with pytest.raises(KdsharpError, match="calls, clean"):
-        report.run(tmp_path, ["claims"])
+        list(report.run(tmp_path, ["clean", "claims"]))
 
 
 @pytest.mark.parametrize("name", zoo.RECIPES)
@@ -125,7 +125,11 @@ def test_results_become_tables() -> None:
     assert "| people (2) | text (1) | all (3) |" in table and "| 0.9123 | 0.8000 | 0.9000 |" in table
     text = results.markdown({"calls": rows, "categories": in_categories})
     assert "## Calls, fidelity" in text and "five categories" in text and "Flicker" not in text
+    measured = [
+        {"variant": name, "seeds": 3, "psnr_y": 32.0, "psnr_y_sd": 0.1} for name in ("plain", "taught")
+    ]
     for figure in (
+        figures.ablation(measured),
         results.categories_figure(in_categories),
         results.perception_figure([row | {"call": "medium", "vgg": 1.0} for row in rows]),
     ):

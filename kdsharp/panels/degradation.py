@@ -33,7 +33,7 @@ def degradation_panel(photos: list[Path], side: int = 256, seed: int = 0) -> Pan
     }
 
     def show(photo: Path, **settings) -> Shown:
-        image = _centre(data.read_image(photo), side)
+        image = evaluate.centre(data.read_image(photo), side)
         spoilt, kernel, size = spoil(image, **settings, seed=seed)
         weight = (
             f"{size / 1024:.1f} KiB ({8 * size / spoilt[..., 0].size:.2f} bits per pixel)" if size else "-"
@@ -113,8 +113,3 @@ def _figure(image: np.ndarray, spoilt: np.ndarray, kernel: Tensor) -> Figure:
         axis.set_xticks([])
         axis.set_yticks([])
     return figure
-
-
-def _centre(image: np.ndarray, side: int) -> np.ndarray:
-    top, left = (max(0, (edge - side) // 2) for edge in image.shape[:2])
-    return image[top : top + side, left : left + side]
