@@ -34,7 +34,8 @@ class Degraded:
 def degrade(hr: Tensor, settings: Degradation, generator: torch.Generator) -> Degraded:
     """Degrade a batch (N, 3, H, W), RGB in [0, 1], on the device that it lies on.
 
-    Geometry (shrink factor, filter) is drawn once for the batch; noise, kernels and JPEG quality for each image.
+    Geometry (shrink factor, filter, or a clean frame) is drawn once for the batch; noise, kernels and JPEG quality for
+    each image.
     Raises KdsharpError if H or W is not a multiple of an upscaling task's scale.
     """
     chain = {Downscale: _downscale, VideoCall: _video_call, Blur: _blur, RealEsrgan: _real_esrgan}
@@ -95,6 +96,9 @@ def _downscale(hr: Tensor, settings: Downscale, generator: torch.Generator) -> D
 
 def _video_call(hr: Tensor, settings: VideoCall, generator: torch.Generator) -> Degraded:
     count, _, height, width = hr.shape
+    if settings.clean_share and uniform(1, (0.0, 1.0), generator).item() < settings.clean_share:
+        frame = quantise(hr)
+        return Degraded({"original": hr, "clean": frame}, frame, frame)
     factor = _call_factor(settings, generator)
     mode = settings.filters[int(torch.randint(len(settings.filters), (1,), generator=generator))]
     size = (max(1, round(height / factor)), max(1, round(width / factor)))

@@ -35,6 +35,7 @@ class VideoCall:
 
     Real calls shrink by a few ratios (1080p sent as 720p, 540p or 360p is 1.5, 2 or 3), whose pixels fall on the same
     few phases again and again: `usual_share` of the draws take one of the `usual` ratios, the others any in `shrink`.
+    `clean_share` of the frames arrive as they were sent, so that a student learns to leave a good picture alone.
     """
 
     shrink: Range = (1.5, 4.0)
@@ -44,6 +45,7 @@ class VideoCall:
     enlarge: str = "bilinear"
     usual: tuple[float, ...] = ()
     usual_share: float = 0.0
+    clean_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,15 @@ def test_the_gpu_draws_the_same_chances(hr: torch.Tensor) -> None:
     assert (on_gpu - degrade(hr, VideoCall(), seeded()).input).abs().mean() < 1 / 255
 
 
+def test_a_share_of_the_calls_arrives_as_it_was_sent() -> None:
+    hr = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    settings = VideoCall(clean_share=0.25)
+    calls = [degrade(hr, settings, torch.Generator().manual_seed(seed)) for seed in range(200)]
+    clean = [call for call in calls if (call.input - hr).abs().max() <= 0.5 / 255 + 1e-6]
+    assert 0.15 < len(clean) / 200 < 0.35
+    assert all(torch.equal(call.input, call.small) for call in clean)  # the teacher sees it at full size
+
+
 def test_calls_take_the_usual_ratios_as_often_as_asked() -> None:
     settings = VideoCall(shrink=(1.5, 3.0), usual=(1.5, 2.0, 3.0), usual_share=0.75)
     generator, hr = torch.Generator().manual_seed(0), torch.rand(1, 3, 96, 96)
