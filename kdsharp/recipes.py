@@ -130,6 +130,7 @@ class Losses:
 
     hr: float = 1.0
     teacher: float = 0.0
+    structure: float = 0.0
     perceptual: float = 0.0
     features: float = 0.0
 

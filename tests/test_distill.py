@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 
 from kdsharp import checkpoints, data, distill, losses, recipes, student, targets, teacher
 from kdsharp.errors import KdsharpError
@@ -181,6 +182,33 @@ def test_batches_stay_aligned(tmp_path: Path) -> None:
         inputs, hr, target = distill.draw_batch(made, shape, step, "cpu")
         assert inputs.shape == (8, 3, 16, 16) and hr.shape == (8, 3, 64, 64) and target is None
         assert (torch.nn.functional.avg_pool2d(hr, 4) - inputs).abs().mean() < 0.03
+
+
+def test_the_structure_term_is_one_minus_the_literatures_ssim() -> None:
+    hr = data.read_image(data.embedded_photos("train")[0])[:96, :120]
+    noisy = np.clip(hr + np.random.default_rng(0).normal(0, 12, hr.shape), 0, 255).astype(np.uint8)
+    asked = structural_similarity(
+        noisy,
+        hr,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        channel_axis=2,
+        data_range=255,
+    )
+    ours = losses.ssim(data.to_tensor(noisy), data.to_tensor(hr))
+    assert ours.item() == pytest.approx(asked, abs=1e-4)
+    out = data.to_tensor(noisy).requires_grad_()
+    term = losses.distillation_loss(out, data.to_tensor(hr), None, Losses(hr=0.0, structure=0.5), None)[
+        "loss"
+    ]
+    assert term.item() == pytest.approx(0.5 * (1 - asked), abs=1e-4)
+    term.backward()
+    better = (out - 0.02 * out.grad / out.grad.abs().max()).detach()
+    assert losses.ssim(better, data.to_tensor(hr)) > ours  # against the gradient it is uphill
+    assert losses.ssim(data.to_tensor(hr), data.to_tensor(hr)).item() == pytest.approx(1, abs=1e-4)
+    with pytest.raises(KdsharpError, match="larger patches"):
+        losses.ssim(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8))
 
 
 def test_loss_terms_add_up_and_missing_parts_are_explained() -> None:

@@ -38,6 +38,7 @@ def hyperparameter_panel(recipe: Recipe, device: str = "cpu") -> RecipePanel:
     controls = {
         "hr": slider("L1 to original", losses.hr, 0.0, 2.0, 0.1),
         "teacher": slider("L1 to teacher", losses.teacher, 0.0, 2.0, 0.1),
+        "structure": slider("1 - SSIM", losses.structure, 0.0, 1.0, 0.05),
         "perceptual": slider("perceptual", losses.perceptual, 0.0, 0.02, 0.001),
         "learning_rate": log_slider("learning rate", training.learning_rate, -5, -1),
         "steps": slider("steps", training.steps, 50, max(3000, 2 * training.steps), 50),
@@ -67,7 +68,7 @@ def with_values(recipe: Recipe, values: dict[str, float | int | str]) -> Recipe:
     """`recipe` with the values of sliders, whose names are those of the settings, put where they belong."""
     named = dict(values)
     size = {key: named.pop(key) for key in ("channels", "body", "unshuffle", "colour") if key in named}
-    weights = {key: named.pop(key) for key in ("hr", "teacher", "perceptual") if key in named}
+    weights = {key: named.pop(key) for key in ("hr", "teacher", "structure", "perceptual") if key in named}
     return dataclasses.replace(
         recipe,
         losses=dataclasses.replace(recipe.losses, **weights),
@@ -78,7 +79,12 @@ def with_values(recipe: Recipe, values: dict[str, float | int | str]) -> Recipe:
 
 def _training_text(recipe: Recipe) -> str:
     weights = recipe.losses
-    names = {"L1(original)": weights.hr, "L1(teacher)": weights.teacher, "VGG(teacher)": weights.perceptual}
+    names = {
+        "L1(original)": weights.hr,
+        "L1(teacher)": weights.teacher,
+        "(1 - SSIM)": weights.structure,
+        "VGG(teacher)": weights.perceptual,
+    }
     terms = " + ".join(f"{weight:.3g} {name}" for name, weight in names.items() if weight) or "nothing"
     training = recipe.training
     pixels = training.steps * training.batch * training.patch**2
