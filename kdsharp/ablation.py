@@ -32,6 +32,7 @@ def variants(perceptual_teacher: str, fidelity_teacher: str | None) -> list[Vari
     """No distillation, then each term alone and added, with a perceptual and (if given) a fidelity teacher."""
     chosen = [
         Variant("no distillation", Losses(hr=1.0)),
+        Variant("no distillation, + structure", Losses(hr=1.0, structure=0.4)),
         Variant(f"L1 to {perceptual_teacher} only", Losses(hr=0.0, teacher=1.0), perceptual_teacher),
         Variant(f"HR + L1 to {perceptual_teacher}", Losses(hr=0.8, teacher=0.2), perceptual_teacher),
         Variant("the same + perceptual", Losses(hr=0.8, teacher=0.2, perceptual=0.01), perceptual_teacher),

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 CEILING = "call-ceiling"
 CALLERS = ("call-s", "call-s-perceptual", "call-m", "call-m-perceptual", CEILING)
-UPSCALERS = ("x2-s", "x4-s", "x4-m-fidelity")
+UPSCALERS = ("x2-s", "x4-s")
 RADII, AMOUNTS = (0.7, 1.0, 1.5, 2.0, 3.0), (0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0)
 FLICKER_FRAMES = 60
 NIQE_SIDE = 768  # the middle of a picture: statistics of 64 blocks, in a second
@@ -101,7 +101,7 @@ def imitation(assets: Path) -> list[dict]:
     methods: dict[str, Callable] = {
         "bicubic": lambda small: evaluate.bicubic_upscale(small, 4),
         other.name: other.upscale_image,
-    } | _published(("x4-m", "x4-m-fidelity", "x4-s"))
+    } | _published(("x4-m", "x4-m-plain", "x4-m-fidelity", "x4-s"))
     rows = []
     for folder in ("benchmarks/Set14", "photos/val"):
         scores: dict[str, list[dict]] = {}
