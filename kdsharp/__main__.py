@@ -141,6 +141,17 @@ def _speed(chosen: argparse.Namespace) -> None:
         files.write_json(chosen.json, {"hardware": speed.hardware(), "rows": rows})
 
 
+def _export(chosen: argparse.Namespace) -> None:
+    import shutil
+
+    from kdsharp import checkpoints, sharpen
+
+    made = sharpen.exported_file(checkpoints.find(chosen.student), chosen.int8)
+    if made.resolve() != chosen.output.resolve():
+        shutil.copyfile(made, chosen.output)
+    print(chosen.output)
+
+
 def _sharpen(chosen: argparse.Namespace) -> None:
     from kdsharp import data, sharpen
 
@@ -257,7 +268,10 @@ def _parser() -> argparse.ArgumentParser:
     added = command("speed", _speed, "frames per second at 1920x1080")
     added.add_argument("--students", nargs="+", default=["call-s", "x4"], help="default: call-s x4")
     added.add_argument(
-        "--engines", nargs="+", default=["torch", "onnx"], help="torch, onnx, openvino (default: torch onnx)"
+        "--engines",
+        nargs="+",
+        default=["torch", "onnx"],
+        help="torch, onnx, openvino, ... (default: torch onnx)",
     )
     added.add_argument("--repeats", type=int, default=20, help="timed frames each (default: %(default)s)")
     added.add_argument("--teacher", default="teacher-x4", help="timed beside them (default: %(default)s)")
@@ -270,13 +284,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--json", type=Path, help="also write hardware and rows there")
 
+    added = command("export", _export, "write a student as ONNX, for runtimes without PyTorch")
+    added.add_argument("student", help="a published name or a safetensors file")
+    added.add_argument("output", type=Path, metavar="OUT.onnx")
+    added.add_argument("--int8", action="store_true", help="with 8-bit convolutions")
+
     added = command("sharpen", _sharpen, "sharpen (or upscale) a picture or a folder of pictures")
     common(added)
     added.add_argument("input", type=Path, metavar="IN")
     added.add_argument("output", type=Path, metavar="OUT")
     added.add_argument("--student", default="call-s", help="call-s, x4 or a file (default: %(default)s)")
     added.add_argument(
-        "--engine", choices=("torch", "onnx", "openvino"), default="torch", help="default: %(default)s"
+        "--engine", default="torch", help="torch, onnx, openvino, openvino-int8, ... (default: %(default)s)"
     )
     return parser
 

@@ -1,22 +1,31 @@
-"""Published networks: one safetensors file each, with the recipe that made it, and a card to read."""
+"""Published networks: one safetensors file each, with the recipe that made it, and a card to read.
+
+PyTorch is imported by what needs it, `save` and `load`: the runtimes of exported students do without.
+"""
+
+from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialise
-from torch import nn
 
-from kdsharp import files, recipes, student
+from kdsharp import files, recipes
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
 
+if TYPE_CHECKING:
+    from torch import nn
+
 _RECIPE, _RESULTS = "kdsharp.recipe", "kdsharp.results"
+_FOREIGN = "{} is not a network of this course: train one, or fetch it again."
 
 
 def save(path: Path, network: nn.Module, recipe: Recipe, **results: Any) -> Path:
     """Write `network` (as `recipe.student` builds it) with its recipe and results; whole or not at all."""
+    from safetensors.torch import save as serialise
+
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     metadata = {_RECIPE: json.dumps(recipes.to_dict(recipe)), _RESULTS: json.dumps(results)}
     with files.atomic_write(Path(path)) as handle:
@@ -29,18 +38,30 @@ def load(name_or_path: str | Path) -> tuple[nn.Module, Recipe]:
 
     Raises KdsharpError if there is none of that name, or if the file was not written by `save`.
     """
+    from kdsharp import student
+
     path = find(name_or_path)
-    metadata = _metadata(path)
+    recipe = recipe_of(path)
     try:
-        recipe = recipes.from_dict(json.loads(metadata[_RECIPE]))
         network = student.build(recipe.student)
         with safe_open(path, "pt") as handle:
             network.load_state_dict({key: handle.get_tensor(key) for key in handle.keys()})  # noqa: SIM118 (no mapping)
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise KdsharpError(
-            f"{path} is not a network of this course: train one, or fetch it again."
-        ) from error
+    except RuntimeError as error:
+        raise KdsharpError(_FOREIGN.format(path)) from error
     return network.eval().requires_grad_(False), recipe
+
+
+def recipe_of(path: Path) -> Recipe:
+    """The recipe that a network of ours was made by. Raises KdsharpError for a file that `save` did not write."""
+    try:
+        return recipes.from_dict(json.loads(_metadata(path)[_RECIPE]))
+    except (KeyError, TypeError) as error:
+        raise KdsharpError(_FOREIGN.format(path)) from error
+
+
+def digest(path: Path) -> str:
+    """Twelve characters that differ between weights: an exported file says with them what it was made from."""
+    return files.sha256(path)[:12]
 
 
 def results(name_or_path: str | Path) -> dict[str, Any]:
@@ -72,7 +93,7 @@ def is_ours(path: Path) -> bool:
 
 def _metadata(path: Path) -> dict[str, str]:
     try:
-        with safe_open(path, "pt") as handle:
+        with safe_open(path, "np") as handle:
             return handle.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise KdsharpError(

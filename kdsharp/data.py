@@ -3,19 +3,23 @@
 Images are `uint8` RGB arrays (H, W, 3), whatever the file held; tensors are float32 (1, 3, H, W) in [0, 1].
 """
 
+from __future__ import annotations
+
 import importlib.util
 import logging
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
 from kdsharp import files
 from kdsharp.errors import KdsharpError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +88,8 @@ def write_image(path: Path, image: np.ndarray) -> Path:
 
 def to_tensor(image: np.ndarray) -> Tensor:
     """`uint8` (H, W, 3) to float32 (1, 3, H, W) in [0, 1]."""
+    import torch  # here, so that reading and writing pictures does not wait for it
+
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
 

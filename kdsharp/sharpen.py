@@ -1,35 +1,41 @@
-"""Use a trained student: a uint8 picture in, a uint8 picture out."""
+"""Use a trained student: a uint8 picture in, a uint8 picture out.
+
+The engines of `runtime` run an exported student and load no PyTorch; the others are PyTorch's own (`torch_run`).
+"""
 
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from kdsharp import checkpoints, files
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
+from kdsharp.runtime import RUNTIMES, OnnxNetwork
 
 _scratch = threading.local()
-ENGINES = ("torch", "onnx", "openvino")
+TORCH_ENGINES = ("torch", "compile", "cuda-graph")
+ENGINES = (*TORCH_ENGINES, *RUNTIMES)
 
 
 @dataclass(frozen=True)
 class Sharpener:
     """A student ready for use. Call it with a `uint8` RGB array (H, W, 3) of any size.
 
-    Returns `uint8` RGB (scale H, scale W, 3). Raises KdsharpError for any other kind of array.
+    Returns `uint8` RGB (scale H, scale W, 3). Raises KdsharpError for any other kind of array. `run` takes planes
+    (1, C, H, W) of its `colour` as float32 in [0, 1]; where it has `uint8`, also as bytes; where it has `frame`, whole
+    frames.
     """
 
-    network: nn.Module
     recipe: Recipe
     device: str
     engine: str
-    run: object
+    run: Any
 
     @property
     def scale(self) -> int:
@@ -40,9 +46,18 @@ class Sharpener:
             raise KdsharpError(
                 f"A student takes a uint8 RGB picture (H, W, 3), not {image.dtype} of shape {image.shape}."
             )
-        if self.network.colour == "luma":
+        if hasattr(self.run, "frame"):
+            return self.run.frame(image)
+        if self.run.colour == "luma":
             return self._sharpen_luma(image)
         return self._through(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+    def stream(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Sharpen frames of one size after another; a GPU computes one while it sends and takes its neighbours."""
+        if hasattr(self.run, "stream"):
+            yield from self.run.stream(frames)
+        else:
+            yield from map(self, frames)
 
     def _sharpen_luma(self, image: np.ndarray) -> np.ndarray:
         """One grey conversion in and one saturating addition out: chroma is at most enlarged (bicubic).
@@ -74,34 +89,51 @@ class Sharpener:
 
 
 def engines_at_hand() -> list[str]:
-    """The engines that are installed, the slowest first."""
-    return [name for name in ENGINES if name != "openvino" or find_spec("openvino")]
+    """The engines for this machine's processor that are installed, the slowest first."""
+    return ["torch", "onnx"] + (["openvino", "openvino-int8"] if find_spec("openvino") else [])
 
 
 def load_student(name_or_path: str | Path, device: str | None = None, engine: str = "torch") -> Sharpener:
     """A student by published name (`call-s`, `x4`) or path of a safetensors file.
 
     Args:
-        device: `cpu` or `cuda`; None takes the GPU where there is one.
-        engine: `torch`; on the CPU also `onnx` (ONNX Runtime) and `openvino` (fastest on x86, an extra), which run a
-            file that is exported into the work folder on first use.
+        device: `cpu` or `cuda`, for the engines of PyTorch; None takes the GPU where there is one.
+        engine: `torch`, `compile` (torch.compile) or, on a GPU, `cuda-graph`; or a runtime of an exported file, which
+            is made on first use where none is published: `onnx` (ONNX Runtime), `onnx-cuda`, `tensorrt`, `openvino`
+            (faster on x86, an extra), and with 8-bit convolutions `onnx-int8` and `openvino-int8` (fastest).
 
-    Raises KdsharpError for an unknown name, a file that is no student, or an unknown engine.
+    Raises KdsharpError for an unknown name, a file that is no student, or an engine that is unknown or not installed.
     """
     if engine not in ENGINES:
         raise KdsharpError(f"There is no engine '{engine}'; choose one of {', '.join(ENGINES)}.")
-    network, recipe = checkpoints.load(name_or_path)
-    if engine != "torch":
-        from kdsharp.export import RUNTIMES, to_onnx
-
+    if engine in RUNTIMES:
         source = checkpoints.find(name_or_path)
-        path = files.work_dir() / "onnx" / f"{source.stem}-{files.sha256(source)[:12]}.onnx"
-        if not path.exists():
-            to_onnx(network, path)
-        return Sharpener(network, recipe, "cpu", engine, RUNTIMES[engine](path))
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.to(device, memory_format=torch.channels_last)
-    return Sharpener(network, recipe, device, engine, _TorchRun(network, device))
+        recipe = checkpoints.recipe_of(source)
+        exported = exported_file(source, int8=engine.endswith("-int8"))
+        return Sharpener(recipe, "cpu", engine, RUNTIMES[engine](exported))
+    from kdsharp import torch_run  # PyTorch takes seconds to import, and the others need none of it
+
+    network, recipe = checkpoints.load(name_or_path)
+    run = torch_run.start(network, device, engine)
+    return Sharpener(recipe, run.device, engine, run)
+
+
+def exported_file(source: Path, int8: bool = False) -> Path:
+    """The ONNX file of a network of ours: the published one beside it, or one in the work folder, made if need be."""
+    digest, ending = checkpoints.digest(source), ".int8.onnx" if int8 else ".onnx"
+    published = source.with_suffix(ending)
+    if published.is_file() and OnnxNetwork(published).source == digest:
+        return published
+    path = files.work_dir() / "onnx" / f"{source.stem}-{digest}{ending}"
+    if not path.exists():
+        from kdsharp import export, quantise
+
+        network, recipe = checkpoints.load(source)
+        if int8:
+            quantise.to_int8(exported_file(source), path, quantise.calibration_planes(recipe))
+        else:
+            export.to_onnx(network, path, digest)
+    return path
 
 
 def _buffer(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -110,18 +142,3 @@ def _buffer(name: str, shape: tuple[int, ...]) -> np.ndarray:
     if name not in kept or kept[name].shape != shape:
         kept[name] = np.empty(shape, np.uint8)
     return kept[name]
-
-
-@dataclass(frozen=True)
-class _TorchRun:
-    """float32 planes (1, C, H, W) in [0, 1] through a PyTorch network; half precision on a GPU."""
-
-    network: nn.Module
-    device: str
-
-    @torch.inference_mode()
-    def __call__(self, planes: np.ndarray) -> np.ndarray:
-        tensor: Tensor = torch.from_numpy(planes).to(self.device)
-        with torch.autocast("cuda", dtype=torch.float16, enabled=self.device.startswith("cuda")):
-            result = self.network(tensor)
-        return result.float().cpu().numpy()

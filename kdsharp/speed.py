@@ -18,7 +18,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from kdsharp import baselines, evaluate, export, files, sharpen
+from kdsharp import baselines, evaluate, export, files, runtime, sharpen
 from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
 from kdsharp.student import CHANNELS
@@ -47,11 +47,11 @@ def measure(
 ) -> list[dict]:
     """One row per network, engine and kind: `end to end` (uint8 frame in and out) and `network`.
 
-    `network` takes planes that already lie on the device and leaves the result there, so that on a GPU the
-    difference between the two shows what the copies cost.
+    `network` takes what already lies on the device and leaves the result there: planes on a processor, a whole `uint8`
+    frame on a GPU, so that there the difference between the two shows what the copies cost.
 
     Args:
-        students: published names or files; `engines`: `torch` and `onnx` on the CPU, and `torch` on a GPU, in
+        students: published names or files; `engines`: those of `sharpen.load_student`, PyTorch's own also on a GPU, in
             half precision, where there is one.
         teacher: also time this teacher end to end, three frames only, because it is slow.
         size: (height, width) of the output.
@@ -65,7 +65,7 @@ def measure(
     jobs: dict[tuple[str, ...], Callable[[], object]] = {}
     for name in students:
         for engine in engines:
-            for device in devices if engine == "torch" else ["cpu"]:
+            for device in _devices_of(engine, devices):
                 jobs |= _jobs_of(name, sharpen.load_student(name, device, engine), size)
     for name in rivals or []:
         jobs |= _classic_jobs(size) if name == CLASSIC else _rival_jobs(name, engines, devices, size)
@@ -120,12 +120,12 @@ def _jobs_of(
 ) -> dict[tuple[str, ...], Callable[[], object]]:
     frame = _frame(size[0] // student.scale, size[1] // student.scale)
     planes = np.random.default_rng(0).random(
-        (1, CHANNELS[student.network.colour], *frame.shape[:2]), dtype=np.float32
+        (1, CHANNELS[student.run.colour], *frame.shape[:2]), dtype=np.float32
     )
     key = (name, student.engine, student.device)
     return {
         (*key, "end to end"): lambda: student(frame),
-        (*key, "network"): _network_alone(student, planes),
+        (*key, "network"): _network_alone(student, planes, frame),
     }
 
 
@@ -149,9 +149,11 @@ def _rival_jobs(
     planes = np.random.default_rng(0).random(shape, dtype=np.float32)
     jobs: dict[tuple[str, ...], Callable[[], object]] = {}
     for engine in engines:
+        if engine in sharpen.TORCH_ENGINES and engine != "torch":
+            continue
         if engine != "torch":
             path = files.work_dir() / "onnx" / f"{name.replace(' ', '-')}.onnx"
-            exported = export.RUNTIMES[engine](path if path.exists() else export.to_onnx(network, path))
+            exported = runtime.RUNTIMES[engine](path if path.exists() else export.to_onnx(network, path))
             jobs[name, engine, "cpu", "network"] = partial(exported, planes)
             continue
         for device in devices:
@@ -160,11 +162,26 @@ def _rival_jobs(
     return jobs
 
 
-def _network_alone(student: Sharpener, planes: np.ndarray) -> Callable[[], object]:
+def _devices_of(engine: str, devices: list[str]) -> list[str]:
+    """On which of the devices an engine runs."""
+    if engine not in sharpen.TORCH_ENGINES:
+        return ["cpu"]
+    return [device for device in devices if engine != "cuda-graph" or device.startswith("cuda")]
+
+
+def _network_alone(student: Sharpener, planes: np.ndarray, frame: np.ndarray) -> Callable[[], object]:
     """A call of the network without the copies to and from its device."""
-    if student.engine != "torch":
+    if student.engine not in sharpen.TORCH_ENGINES:
         return lambda: student.run(planes)
-    return _forward(student.network, planes, student.device)
+    if student.device == "cpu":
+        return _forward(student.run.network, planes, "cpu")
+    resident = torch.from_numpy(frame).to(student.device)
+
+    def forward() -> None:
+        student.run.resident(resident)
+        torch.cuda.synchronize()
+
+    return forward
 
 
 def _forward(network: nn.Module, planes: np.ndarray, device: str) -> Callable[[], object]:

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from kdsharp import export, recipes, student
+from kdsharp import export, recipes, runtime, student
 from kdsharp.errors import KdsharpError
 
 
@@ -30,7 +30,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize("size", [(64, 96), (45, 67), (3, 130)])
 def test_one_file_serves_every_size(exported: tuple, size: tuple[int, int]) -> None:
     network, path = exported
-    ready = export.OnnxNetwork(path)
+    ready = runtime.OnnxNetwork(path)
     planes = np.random.default_rng(0).random((1, student.CHANNELS[network.colour], *size), dtype=np.float32)
     kept = planes.copy()
     output = ready(planes)
@@ -47,8 +47,8 @@ def test_parity_notices_other_weights(exported: tuple) -> None:
     other = copy.deepcopy(network)
     with torch.no_grad():
         list(other.parameters())[-1].add_(0.1)
-    assert export.largest_difference(network, export.OnnxNetwork(path), 32, 32) < 0.01
-    assert export.largest_difference(other, export.OnnxNetwork(path), 32, 32) > 1
+    assert export.largest_difference(network, runtime.OnnxNetwork(path), 32, 32) < 0.01
+    assert export.largest_difference(other, runtime.OnnxNetwork(path), 32, 32) > 1
 
 
 def test_the_file_says_what_it_is(exported: tuple) -> None:
@@ -60,6 +60,7 @@ def test_the_file_says_what_it_is(exported: tuple) -> None:
         "colour": network.colour,
         "range": "0..1",
         "multiple": str(network.multiple),
+        "source": "",
     }
     assert [item.version for item in model.opset_import if item.domain in ("", "ai.onnx")] == [export.OPSET]
     assert [item.name for item in model.graph.input] == ["input"]
@@ -67,7 +68,7 @@ def test_the_file_says_what_it_is(exported: tuple) -> None:
     _, channels, *sides = model.graph.input[0].type.tensor_type.shape.dim
     assert channels.dim_value == student.CHANNELS[network.colour]
     assert all(side.dim_param and not side.dim_value for side in sides)  # H and W are free
-    ready = export.OnnxNetwork(path)
+    ready = runtime.OnnxNetwork(path)
     assert (ready.scale, ready.colour, ready.multiple) == (network.scale, network.colour, network.multiple)
 
 
@@ -78,7 +79,7 @@ def test_the_network_stays_as_it_was(tmp_path: Path) -> None:
     assert network.training
     assert all(value.dtype == torch.float64 for value in network.state_dict().values())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert export.largest_difference(network.float(), export.OnnxNetwork(tmp_path / "s.onnx"), 20, 30) < 0.01
+    assert export.largest_difference(network.float(), runtime.OnnxNetwork(tmp_path / "s.onnx"), 20, 30) < 0.01
 
 
 def test_exporting_is_quiet(
@@ -118,10 +119,11 @@ def test_a_failed_export_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_threads_are_pytorchs_unless_given(exported: tuple) -> None:
+def test_threads_are_all_at_hand_unless_given(exported: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
     _, path = exported
-    sessions = {threads: export.OnnxNetwork(path, threads).session for threads in (None, 1)}
-    assert sessions[None].get_session_options().intra_op_num_threads == torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    sessions = {threads: runtime.OnnxNetwork(path, threads).session for threads in (None, 1)}
+    assert sessions[None].get_session_options().intra_op_num_threads == 3
     assert sessions[1].get_session_options().intra_op_num_threads == 1
 
 
@@ -129,9 +131,9 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
     for name, content in (("damaged.onnx", b"no"), ("empty.onnx", b"")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(KdsharpError, match=name):
-            export.OnnxNetwork(tmp_path / name)
+            runtime.OnnxNetwork(tmp_path / name)
     with pytest.raises(KdsharpError, match="missing"):
-        export.OnnxNetwork(tmp_path / "none.onnx")
+        runtime.OnnxNetwork(tmp_path / "none.onnx")
     shape = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Identity", ["x"], ["y"])],
@@ -142,4 +144,4 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(model, tmp_path / "foreign.onnx")
     with pytest.raises(KdsharpError, match="no student of this course"):
-        export.OnnxNetwork(tmp_path / "foreign.onnx")
+        runtime.OnnxNetwork(tmp_path / "foreign.onnx")

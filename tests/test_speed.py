@@ -100,8 +100,8 @@ def test_network_alone_computes_what_the_student_computes(call: str) -> None:
     ready = sharpen.load_student(call, "cpu")
     planes = np.random.default_rng(0).random((1, 1, 32, 48), dtype=np.float32)
     outputs = []
-    handle = ready.network.register_forward_hook(lambda _m, _i, output: outputs.append(output.clone()))
-    speed._network_alone(ready, planes)()
+    handle = ready.run.network.register_forward_hook(lambda _m, _i, output: outputs.append(output.clone()))
+    speed._network_alone(ready, planes, planes)()
     handle.remove()
     assert np.array_equal(outputs[0].numpy(), ready.run(planes))
 
