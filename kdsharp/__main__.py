@@ -131,14 +131,26 @@ def _ablate(chosen: argparse.Namespace) -> None:
 
 
 def _speed(chosen: argparse.Namespace) -> None:
-    from kdsharp import files, speed
+    from kdsharp import files, footprint, roofline, sharpen, speed
 
-    rows = speed.measure(
-        chosen.students, chosen.engines, chosen.repeats, chosen.teacher, rivals=chosen.rivals
-    )
-    print(speed.format_table(rows))
+    students, rivals, repeats, teacher = chosen.students, chosen.rivals, chosen.repeats, chosen.teacher
+    if chosen.quick:
+        students, rivals, repeats, teacher = students[:1], ["classic", "realesr-animevideov3"], 10, None
+    engines = chosen.engines or sharpen.engines_at_hand()
+    ceilings = roofline.ceilings()
+    rows = speed.measure(students, engines, repeats, teacher, rivals=rivals, ceilings=ceilings)
+    print(speed.format_table(rows, ceilings))
+    footprints = []
+    for name in students:
+        for engine in engines:
+            found = {"network": name, "engine": engine} | footprint.measure(name, engine)
+            footprints.append(found)
+            print(
+                f"{name}, {engine}: first picture after {found['cold_s']:.2f} s, {found['memory_mb']:.0f} MB at most"
+            )
     if chosen.json:
-        files.write_json(chosen.json, {"hardware": speed.hardware(), "rows": rows})
+        measured = {"ceilings": ceilings, "rows": rows, "footprints": footprints}
+        files.write_json(chosen.json, {"hardware": speed.hardware()} | measured)
 
 
 def _export(chosen: argparse.Namespace) -> None:
@@ -266,23 +278,32 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--json", type=Path, help="also write the rows there, as its section `ablation`")
 
     added = command("speed", _speed, "frames per second at 1920x1080")
-    added.add_argument("--students", nargs="+", default=["call-s", "x4"], help="default: call-s x4")
+    added.add_argument(
+        "--quick", action="store_true", help="the first student beside one rival, in 3 minutes"
+    )
+    added.add_argument("--students", nargs="+", default=["call-s", "x4-s"], help="default: call-s x4-s")
     added.add_argument(
         "--engines",
         nargs="+",
-        default=["torch", "onnx"],
-        help="torch, onnx, openvino, ... (default: torch onnx)",
+        help="torch, compile, cuda-graph, onnx, openvino, ... (default: what is installed)",
     )
     added.add_argument("--repeats", type=int, default=20, help="timed frames each (default: %(default)s)")
     added.add_argument("--teacher", default="teacher-x4", help="timed beside them (default: %(default)s)")
     added.add_argument(
         "--rivals",
         nargs="+",
-        default=[],
+        default=[
+            "classic",
+            "FSRCNN x2",
+            "FSRCNN x4",
+            "ESPCN x4",
+            "realesr-animevideov3",
+            "realesr-general-x4v3",
+        ],
         metavar="NAME",
         help="`classic`, `FSRCNN x4`, ... (kdsharp/baselines.py)",
     )
-    added.add_argument("--json", type=Path, help="also write hardware and rows there")
+    added.add_argument("--json", type=Path, help="also write what was measured there")
 
     added = command("export", _export, "write a student as ONNX, for runtimes without PyTorch")
     added.add_argument("student", help="a published name or a safetensors file")

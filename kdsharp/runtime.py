@@ -23,6 +23,15 @@ def threads_at_hand() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def openvino_halves() -> bool:
+    """Whether OpenVINO computes in bfloat16 here; False where it is not installed."""
+    try:
+        import openvino
+    except ImportError:
+        return False
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class OnnxNetwork:
     """An exported student in ONNX Runtime: float32 (1, C, H, W) in [0, 1] of any size to (1, C, sH, sW).
 

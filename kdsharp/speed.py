@@ -1,16 +1,18 @@
 """Frames per second at 1080p: what a user gets, whole frames in and out, on what this machine has.
 
 Every figure means an output of 1920x1080, one frame at a time, after a warm-up; methods are timed in turns, so that
-a slow moment of the machine meets them all, and the median is quoted.
+a slow moment of the machine meets them all. The median is quoted, and beside it the 95th percentile: what stutters.
 """
 
 import copy
+import math
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,15 +20,19 @@ import onnxruntime
 import torch
 from torch import nn
 
-from kdsharp import baselines, evaluate, export, files, runtime, sharpen
+from kdsharp import baselines, checkpoints, evaluate, export, files, runtime, sharpen
 from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
-from kdsharp.student import CHANNELS
+from kdsharp.student import CHANNELS, multiply_adds
 from kdsharp.teacher import load_teacher
 
 HEIGHT, WIDTH = 1080, 1920
 CLASSIC = "classic"
 CALL_SHRINK = 2  # the teacher of a call gets the frame at half the size
+ENOUGH_MS, FEWEST = (
+    10_000,
+    3,
+)  # a job that has taken this long is not repeated further, once it was timed so often
 
 
 def time_call(function: Callable[[], object], repeats: int = 10, warmup: int = 2) -> float:
@@ -34,7 +40,7 @@ def time_call(function: Callable[[], object], repeats: int = 10, warmup: int = 2
 
     Raises KdsharpError for less than one repeat.
     """
-    return _in_turns({"": function}, repeats, warmup)[""]
+    return statistics.median(_in_turns({"": function}, repeats, warmup)[""])
 
 
 def measure(
@@ -44,6 +50,7 @@ def measure(
     teacher: str | None = None,
     size: tuple[int, int] = (HEIGHT, WIDTH),
     rivals: list[str] | None = None,
+    ceilings: dict[str, float] | None = None,
 ) -> list[dict]:
     """One row per network, engine and kind: `end to end` (uint8 frame in and out) and `network`.
 
@@ -56,9 +63,12 @@ def measure(
         teacher: also time this teacher end to end, three frames only, because it is slow.
         size: (height, width) of the output.
         rivals: names of `baselines.RIVALS`, as `network` only, and `classic` for bicubic resizing and unsharp mask.
+        ceilings: those of `roofline.ceilings`, of which `share` is taken.
 
-    Rows have the keys network, engine, device, what, output (as 1920x1080), ms (median), fps. Raises KdsharpError
-    for an unknown student, engine or teacher, and for less than one repeat.
+    Rows have the keys network, engine, device, what, output (as 1920x1080), ms (median), p95_ms, fps, multiply_adds
+    (billions a frame; None where there is no network of ours) and share (of the ceiling in the engine's precision, of
+    the network alone; None without `ceilings`). Jobs that take seconds are repeated three times only. Raises
+    KdsharpError for an unknown student, engine or teacher, and for less than one repeat.
     """
     engines = engines or ["torch", "onnx"]
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
@@ -69,19 +79,54 @@ def measure(
                 jobs |= _jobs_of(name, sharpen.load_student(name, device, engine), size)
     for name in rivals or []:
         jobs |= _classic_jobs(size) if name == CLASSIC else _rival_jobs(name, engines, devices, size)
-    medians = _in_turns(jobs, repeats, warmup=3)
+    times = _in_turns(jobs, repeats, warmup=3)
     if teacher:
         guide = load_teacher(teacher, devices[-1])
         small = _frame(size[0] // CALL_SHRINK, size[1] // CALL_SHRINK)
         key = (f"{teacher} (on {small.shape[1]}x{small.shape[0]})", "torch", devices[-1], "end to end")
-        medians |= _in_turns({key: lambda: guide.upscale_image(small)}, repeats=min(3, repeats), warmup=0)
-    names = ("network", "engine", "device", "what")
-    output = f"{size[1]}x{size[0]}"
-    return [
-        dict(zip(names, key, strict=True))
-        | {"output": output, "ms": round(ms, 3), "fps": round(1000 / ms, 2)}
-        for key, ms in medians.items()
-    ]
+        times |= _in_turns({key: lambda: guide.upscale_image(small)}, repeats=min(3, repeats), warmup=0)
+    counts = {name: _multiply_adds(name, size) for name in (*students, *(rivals or [])) if name != CLASSIC}
+    return [_row(key, taken, size, counts.get(key[0]), ceilings) for key, taken in times.items()]
+
+
+def _row(
+    key: tuple[str, ...],
+    taken: list[float],
+    size: tuple[int, int],
+    count: float | None,
+    ceilings: dict[str, float] | None,
+) -> dict:
+    ms = statistics.median(taken)
+    row = dict(zip(("network", "engine", "device", "what"), key, strict=True))
+    row |= {"output": f"{size[1]}x{size[0]}", "ms": round(ms, 3), "p95_ms": round(percentile(taken, 95), 3)}
+    row |= {"fps": round(1000 / ms, 2), "multiply_adds": count, "share": None}
+    peak = (ceilings or {}).get(precision_of(row["engine"], row["device"]))
+    if count and peak and row["what"] == "network":
+        row["share"] = round(count / ms * 1000 / peak, 3)
+    return row
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """The smallest value that at least `percent` of the values do not exceed (nearest rank)."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(percent / 100 * len(ranked)) - 1)]
+
+
+def precision_of(engine: str, device: str) -> str:
+    """What an engine multiplies, as `roofline.PRECISIONS` names it."""
+    if engine.endswith("int8"):
+        return "int8"
+    if engine == "openvino":
+        return "bfloat16" if runtime.openvino_halves() else "float32"
+    return "float16" if device.startswith("cuda") or engine == "tensorrt" else "float32"
+
+
+def _multiply_adds(name: str, size: tuple[int, int]) -> float:
+    """Billions of multiply-adds for a frame, counted without computing one."""
+    known = name in baselines.RIVALS
+    network = baselines.build(name) if known else checkpoints.load(name)[0]
+    rows, columns = (side // network.scale for side in size)
+    return round(multiply_adds(network.to("meta"), rows, columns) / 1e9, 3)
 
 
 def hardware() -> dict[str, str | int]:
@@ -98,20 +143,25 @@ def hardware() -> dict[str, str | int]:
     return facts | ({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
 
 
-def format_table(rows: list[dict]) -> str:
-    """Rows as aligned text under a line that names the output's size and the hardware."""
+def format_table(rows: list[dict], ceilings: dict[str, float] | None = None) -> str:
+    """Rows as aligned text under lines that name the output's size, the hardware and its ceilings."""
     outputs = ", ".join(sorted({row["output"] for row in rows})) or "(no rows)"
     facts = ", ".join(f"{key} {value}" for key, value in hardware().items())
     width = max((len(row["network"]) for row in rows), default=7)
-    lines = [
-        f"output {outputs}, one frame at a time, warm, medians; {facts}",
-        f"{'network':{width}}  {'engine':7} {'device':6} {'what':10} {'ms':>9} {'fps':>8}",
-    ]
-    lines += [
-        f"{row['network']:{width}}  {row['engine']:7} {row['device']:6} {row['what']:10} "
-        f"{row['ms']:9.1f} {row['fps']:8.1f}"
-        for row in rows
-    ]
+    lines = [f"output {outputs}, one frame at a time, warm, medians; {facts}"]
+    if ceilings:
+        products = ", ".join(f"{name} {value:.0f}" for name, value in ceilings.items() if name != "copy")
+        lines.append(f"ceilings: {products} G multiply-adds/s; copy {ceilings['copy']:.0f} GB/s")
+    lines.append(
+        f"{'network':{width}}  {'engine':13} {'device':6} {'what':10} {'ms':>9} {'p95':>9} {'fps':>8} {'G':>8} share"
+    )
+    for row in rows:
+        count = "" if row["multiply_adds"] is None else f"{row['multiply_adds']:.1f}"
+        share = "" if row["share"] is None else f"{row['share']:.0%}"
+        lines.append(
+            f"{row['network']:{width}}  {row['engine']:13} {row['device']:6} {row['what']:10} {row['ms']:9.1f} "
+            f"{row['p95_ms']:9.1f} {row['fps']:8.1f} {count:>8} {share:>5}"
+        )
     return "\n".join(lines)
 
 
@@ -199,18 +249,25 @@ def _forward(network: nn.Module, planes: np.ndarray, device: str) -> Callable[[]
     return forward
 
 
-def _in_turns(jobs: dict, repeats: int, warmup: int) -> dict:
-    """Median milliseconds of each job; all are run once per round."""
+def _in_turns(jobs: dict, repeats: int, warmup: int) -> dict[Any, list[float]]:
+    """Milliseconds of each job's runs; all are run once per round, slow ones in fewer rounds."""
     if repeats < 1:
         raise KdsharpError(f"Cannot take the median of {repeats} repeats: ask for at least 1.")
-    times: dict = {key: [] for key in jobs}
+    times: dict[Any, list[float]] = {key: [] for key in jobs}
+    warm: set = set()
     for turn in range(warmup + repeats):
         for key, job in jobs.items():
+            known = times[key]
+            if (turn < warmup and key in warm) or (len(known) >= FEWEST and sum(known) > ENOUGH_MS):
+                continue
             start = time.perf_counter()
             job()
+            taken = (time.perf_counter() - start) * 1000
             if turn >= warmup:
-                times[key].append((time.perf_counter() - start) * 1000)
-    return {key: statistics.median(values) for key, values in times.items()}
+                known.append(taken)
+            elif taken > ENOUGH_MS / 10:
+                warm.add(key)
+    return times
 
 
 def _frame(height: int, width: int) -> np.ndarray:
