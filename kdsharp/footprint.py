@@ -26,7 +26,7 @@ print(json.dumps({"cold_s": round(cold, 3), "memory_mb": round(peak / 1e6, 1), "
 
 
 def measure(student: str, engine: str, size: tuple[int, int] = (1080, 1920)) -> dict[str, float | bool]:
-    """`cold_s`: seconds from a running Python to a first 256x256 picture; `memory_mb`: the peak, a frame of `size` included.
+    """`cold_s`: seconds from a running Python to a first 256x256 picture; `memory_mb`: peak, with a frame of `size`.
 
     `torch` says whether PyTorch was loaded. An export or compilation that first use makes happens before the clock
     starts. Raises KdsharpError where the student or engine cannot be used, or on Windows, which does not tell the peak.
