@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsharp import checkpoints, data, recipes, student
+from kdsharp import checkpoints, data, recipes, runtime, student
 from kdsharp.__main__ import main
 from kdsharp.errors import KdsharpError
 
@@ -42,7 +42,8 @@ def test_wrong_profile_in_the_environment_is_named(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "command", ["", "course", "download", "targets", "train", "evaluate", "speed", "sharpen"]
+    "command",
+    ["", "course", "download", "targets", "train", "evaluate", "ablate", "speed", "export", "sharpen"],
 )
 def test_help_reads(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -72,6 +73,46 @@ def test_train_evaluate_speed_sharpen(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["sharpen", str(photos / "chelsea.png"), str(tmp_path / "one.jpg"), "--student", model]) == 0
     assert data.read_image(tmp_path / "one.jpg").shape == (160, 160, 3)
     assert "student" in capsys.readouterr().out
+
+
+@pytest.mark.heavy
+def test_quick_speed_writes_a_json_of_fixed_shape(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Others plot from this file: its keys and types stay."""
+    table = tmp_path / "speed.json"
+    assert main(["speed", "--quick", "--engines", "onnx", "--json", str(table)]) == 0
+    measured = json.loads(table.read_text())
+    assert set(measured) == {"hardware", "ceilings", "rows", "footprints"}
+    assert {"processor", "cores", "threads", "torch", "onnxruntime"} <= set(measured["hardware"])
+    assert {"float32", "copy"} <= set(measured["ceilings"])
+    kinds = {
+        "network": str,
+        "engine": str,
+        "device": str,
+        "what": str,
+        "output": str,
+        "ms": float,
+        "p95_ms": float,
+    }
+    kinds |= {"fps": float, "multiply_adds": float | None, "share": float | None}
+    for row in measured["rows"]:
+        assert set(row) == set(kinds) and all(isinstance(row[key], kind) for key, kind in kinds.items()), row
+        assert row["output"] == "1920x1080" and row["p95_ms"] >= row["ms"]
+    found = {(row["network"], row["what"]) for row in measured["rows"]}
+    assert {
+        ("call-s", "end to end"),
+        ("realesr-animevideov3", "network"),
+        ("bicubic x2", "end to end"),
+    } <= found
+    (footprint,) = measured["footprints"]
+    assert set(footprint) == {"network", "engine", "cold_s", "memory_mb", "torch"}
+    assert "G multiply-adds/s" in capsys.readouterr().out
+
+
+def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
+    for flags in ([], ["--int8"]):
+        path = tmp_path / f"call{len(flags)}.onnx"
+        assert main(["export", "call-s", str(path), *flags]) == 0
+        assert runtime.OnnxNetwork(path).source == checkpoints.digest(checkpoints.find("call-s"))
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,19 @@
 """Speed: what is timed, in which order, and that the table claims no more than was measured."""
 
 import json
+import statistics
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from kdsharp import baselines, checkpoints, recipes, speed, student, teacher
+from kdsharp import baselines, checkpoints, footprint, recipes, roofline, speed, student, teacher
 from kdsharp.errors import KdsharpError
 
-KEYS = {"network", "engine", "device", "what", "output", "ms", "fps"}
+KEYS = {"network", "engine", "device", "what", "output", "ms", "p95_ms", "fps", "multiply_adds", "share"}
 
 
 @pytest.fixture
@@ -84,9 +86,68 @@ def test_jobs_take_turns_and_the_median_is_quoted() -> None:
         calls.append(name)
         time.sleep(next(pauses[name]))
 
-    medians = speed._in_turns({name: lambda name=name: job(name) for name in "ab"}, repeats=3, warmup=1)
+    times = speed._in_turns({name: lambda name=name: job(name) for name in "ab"}, repeats=3, warmup=1)
     assert "".join(calls) == "abababab"
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
     assert 9 < medians["a"] < 25 and medians["b"] < 9  # the one slow moment does not show
+    assert speed.percentile(times["a"], 95) > 25  # but here
+
+
+def test_slow_jobs_are_repeated_three_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "ENOUGH_MS", 20)
+    calls = {"slow": 0, "fast": 0}
+
+    def job(name: str) -> None:
+        calls[name] += 1
+        time.sleep(0.01 if name == "slow" else 0)
+
+    times = speed._in_turns({name: partial(job, name) for name in calls}, repeats=9, warmup=2)
+    assert [len(taken) for taken in times.values()] == [speed.FEWEST, 9]
+    assert calls == {"slow": 1 + speed.FEWEST, "fast": 2 + 9}  # one warm-up was enough for the slow one
+
+
+def test_percentiles_are_numpys_nearest_ranks() -> None:
+    values = np.random.default_rng(0).random(37).tolist()
+    for percent in (5, 50, 95, 100):
+        assert speed.percentile(values, percent) == np.percentile(values, percent, method="inverted_cdf")
+
+
+def test_work_and_its_share_of_the_ceiling(call: str) -> None:
+    rows = speed.measure(
+        [call], ["onnx"], repeats=2, size=(64, 96), rivals=["FSRCNN x4"], ceilings={"float32": 50.0}
+    )
+    rows = {(row["network"], row["what"]): row for row in rows}
+    network, _ = checkpoints.load(call)
+    alone = rows[call, "network"]
+    assert alone["multiply_adds"] == pytest.approx(student.multiply_adds(network, 64, 96) / 1e9, abs=1e-3)
+    assert alone["share"] == pytest.approx(
+        alone["multiply_adds"] / alone["ms"] * 1000 / 50, rel=0.2, abs=2e-3
+    )
+    assert rows[call, "end to end"]["share"] is None and rows["FSRCNN x4", "network"]["share"] is not None
+
+
+def test_ceilings_are_what_a_matrix_product_and_a_copy_reach() -> None:
+    found = roofline.ceilings(repeats=2)
+    assert {"float32", "copy"} <= found.keys() and all(1 < value < 1e6 for value in found.values())
+    square = np.random.default_rng(0).random((1024, 1024), dtype=np.float32)
+    start = time.perf_counter()
+    square @ square  # NumPy's product is another library's: the ceiling must not lie far below it
+    assert found["float32"] > 0.3 * 1024**3 / (time.perf_counter() - start) / 1e9
+    assert roofline.attainable(2e9, 1e6, peak=1e11, copy=1e10) == pytest.approx(20)  # arithmetic limits
+    assert roofline.attainable(1e6, 1e9, peak=1e11, copy=1e10) == pytest.approx(100)  # memory limits
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("engine", ["onnx", "openvino", "openvino-int8"])
+def test_a_runtime_starts_fast_and_small(engine: str) -> None:
+    """The project's bars: a first picture within 2 seconds, and less than 600 MB for a 1080p frame."""
+    if engine.startswith("openvino"):
+        pytest.importorskip("openvino")
+    found = footprint.measure("call-s", engine)
+    assert not found["torch"] and found["memory_mb"] < 600
+    assert found["cold_s"] < 4  # 2 on a quiet machine
+    with pytest.raises(KdsharpError, match="no network 'nobody'"):
+        footprint.measure("nobody", engine)
 
 
 def test_warmup_is_not_timed() -> None:
@@ -141,6 +202,7 @@ def test_table_names_hardware_and_size() -> None:
     assert {"processor", "cores", "threads", "torch", "onnxruntime"} <= facts.keys()
     assert facts["threads"] == torch.get_num_threads() and json.dumps(facts)
     row = {"network": "call", "engine": "onnx", "device": "cpu", "what": "network", "ms": 20.0, "fps": 50.0}
+    row |= {"p95_ms": 21.0, "multiply_adds": 4.2, "share": 0.5}
     table = speed.format_table([row | {"output": "1920x1080"}])
     assert "output 1920x1080, one frame at a time" in table and str(facts["processor"]) in table
     assert "1920x1080" not in speed.format_table([row | {"output": "96x64"}])
