@@ -10,9 +10,9 @@ import sys
 from kdsharp.errors import KdsharpError
 
 _PROGRAM = """
-import json, sys, time
+import json, pathlib, resource, sys, time
 start = time.perf_counter()
-import resource, numpy, kdsharp
+import numpy, kdsharp
 name, engine, height, width = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 ready = kdsharp.load_student(name, "cpu", engine)
 small = numpy.zeros((256, 256, 3), numpy.uint8)
@@ -20,7 +20,10 @@ ready(small)
 cold = time.perf_counter() - start
 frame = numpy.zeros((height // ready.scale, width // ready.scale, 3), numpy.uint8)
 ready(frame)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+if (status := pathlib.Path("/proc/self/status")).exists():  # there, ru_maxrss also counts the parent before exec
+    peak = next(int(line.split()[1]) * 1024 for line in status.open() if line.startswith("VmHWM"))
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"cold_s": round(cold, 3), "memory_mb": round(peak / 1e6, 1), "torch": "torch" in sys.modules}))
 """
 
