@@ -1,6 +1,7 @@
 # make course: run every notebook; make test: all tests. Both set up .venv first, once.
 # Others: make html (what make course ran, as pages), make browser (the notebooks in JupyterLab, in a browser),
-# make colab (the notebooks with Colab's versions), make badges, make lint, make clean.
+# make web (exported students in onnxruntime-web), make colab (the notebooks with Colab's versions), make badges,
+# make lint, make clean.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= course,test
@@ -8,7 +9,7 @@ PROFILE ?= quick
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(EXTRAS)
 
-.PHONY: course test html setup lint badges browser colab clean
+.PHONY: course test html setup lint badges browser web colab clean
 
 course: setup
 	$(RUN) -m kdsharp course --profile $(PROFILE)
@@ -39,6 +40,13 @@ badges: setup
 # Needs EXTRAS with browser in it, as in: make browser EXTRAS=course,test,browser; and a Chromium of the system.
 browser: setup
 	$(RUN) tools/browser_lane.py
+
+# The exported students in onnxruntime-web, as browsers run them; needs Node and npm.
+web: setup
+	mkdir -p build/web
+	cp tools/web/package.json tools/web/run.mjs build/web/
+	npm install --prefix build/web --silent --no-audit --no-fund --no-package-lock
+	$(RUN) -m pytest tests/test_web_runtime.py
 
 colab:
 	bash tools/colab_lane.sh
