@@ -45,7 +45,7 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
     core = _Core(copy.deepcopy(network)).eval().cpu().float()
     example = torch.rand(1, CHANNELS[network.colour], 16 * multiple, 24 * multiple)
     rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
-    with quiet("torch.onnx"):
+    with quiet():
         program = torch.onnx.export(
             core,
             (example,),
@@ -67,17 +67,16 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
 
 
 @contextlib.contextmanager
-def quiet(name: str | None) -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Exporters report on their own progress and on packages that they could also use: not the reader's concern."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
 
 
 def largest_difference(

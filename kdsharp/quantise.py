@@ -27,7 +27,7 @@ CALIBRATION_DRAWS = 3  # damages drawn for each
 def to_int8(exported: Path, path: Path, planes: Iterable[np.ndarray]) -> Path:
     """Write the 8-bit form of a file of `export.to_onnx`, calibrated on `planes`: float32 (1, C, H, W) in [0, 1]."""
     facts = {entry.key: entry.value for entry in onnx.load(exported).metadata_props}
-    with TemporaryDirectory() as folder, quiet(None):
+    with TemporaryDirectory() as folder, quiet():
         beside = Path(folder) / "int8.onnx"
         quantize_static(
             str(exported),

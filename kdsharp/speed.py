@@ -193,14 +193,14 @@ def _classic_jobs(size: tuple[int, int]) -> dict[tuple[str, ...], Callable[[], o
 def _rival_jobs(
     name: str, engines: list[str], devices: list[str], size: tuple[int, int]
 ) -> dict[tuple[str, ...], Callable[[], object]]:
-    """A published network of others, without its frame path, in every engine that we use ourselves."""
+    """A published network of others, without its frame path, in the engines that we use ourselves."""
     network = baselines.build(name)
     shape = (1, CHANNELS[network.colour], size[0] // network.scale, size[1] // network.scale)
     planes = np.random.default_rng(0).random(shape, dtype=np.float32)
     jobs: dict[tuple[str, ...], Callable[[], object]] = {}
     for engine in engines:
-        if engine in sharpen.TORCH_ENGINES and engine != "torch":
-            continue
+        if engine.endswith("-int8") or (engine in sharpen.TORCH_ENGINES and engine != "torch"):
+            continue  # random weights say nothing about what rounding would cost
         if engine != "torch":
             path = files.work_dir() / "onnx" / f"{name.replace(' ', '-')}.onnx"
             exported = runtime.RUNTIMES[engine](path if path.exists() else export.to_onnx(network, path))

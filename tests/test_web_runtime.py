@@ -16,7 +16,9 @@ INSTALLED = Path(__file__).resolve().parent.parent / "build" / "web"
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("int8", [False, True], ids=["float32", "int8"])
-@pytest.mark.parametrize("name", [path.stem for path in checkpoints.published() if "teacher" not in path.stem])
+@pytest.mark.parametrize(
+    "name", [path.stem for path in checkpoints.published() if "teacher" not in path.stem]
+)
 def test_a_browser_gives_the_same_picture(name: str, int8: bool, tmp_path: Path) -> None:
     if not (INSTALLED / "node_modules" / "onnxruntime-web").is_dir() or not shutil.which("node"):
         pytest.skip("onnxruntime-web is not installed: `make web` does it, with Node")
