@@ -1,8 +1,8 @@
 """PSNR and SSIM as the literature takes them, and honest tables beside doing nothing.
 
 Conventions: `uint8` RGB pictures (H, W, 3); luma Y of BT.601 in the studio range (16 to 235); for upscaling, a
-border of `scale` pixels is left out. SSIM is Wang et al. 2004 (Gaussian window of 11 pixels, sigma 1.5) as in
-scikit-image's `structural_similarity`. `benchmark_rows` reproduces the published bicubic rows.
+border of `scale` pixels is left out. SSIM is Wang et al. 2004 (Gaussian window of 11 pixels, sigma 1.5): the figures of
+scikit-image's `structural_similarity`, in less time. `benchmark_rows` reproduces the published bicubic rows.
 """
 
 import math
@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
-from skimage.metrics import structural_similarity
 
 from kdsharp import data
 from kdsharp.degrade import degrade, resize
@@ -48,17 +47,12 @@ def ssim(first: np.ndarray, second: np.ndarray, border: int = 0, channel: str = 
         raise KdsharpError(
             f"SSIM needs {SSIM_WINDOW} pixels inside the border, but {one.shape[:2]} are left: take a larger picture."
         )
-    return float(
-        structural_similarity(
-            one,
-            two,
-            data_range=255,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            channel_axis=2 if one.ndim == 3 else None,
-        )
-    )
+    mean_one, mean_two = _window_mean(one), _window_mean(two)
+    variances = _window_mean(one * one) - mean_one**2 + _window_mean(two * two) - mean_two**2
+    covariance = _window_mean(one * two) - mean_one * mean_two
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similar = (2 * mean_one * mean_two + c1) * (2 * covariance + c2)
+    return float(np.mean(similar / ((mean_one**2 + mean_two**2 + c1) * (variances + c2))))
 
 
 def unsharp(image: np.ndarray, radius: float = 1.5, amount: float = 0.7) -> np.ndarray:
@@ -260,6 +254,13 @@ def _planes(
     if channel == "y" and first.ndim == 3:
         pictures = [luma(picture) for picture in pictures]
     return pictures[0].astype(np.float64), pictures[1].astype(np.float64)
+
+
+def _window_mean(plane: np.ndarray) -> np.ndarray:
+    """The Gaussian-weighted mean of every window that lies inside the picture: 10 rows and columns fewer."""
+    kernel = cv2.getGaussianKernel(SSIM_WINDOW, 1.5)
+    reach = SSIM_WINDOW // 2
+    return cv2.sepFilter2D(plane, cv2.CV_64F, kernel, kernel)[reach:-reach, reach:-reach]
 
 
 def _published_luma(path: Path) -> np.ndarray:

@@ -48,6 +48,12 @@ def checkpoints_dir() -> Path:
     return beside if beside.is_dir() else _PACKAGE / "checkpoints"
 
 
+def results_file() -> Path:
+    """What was measured about the published networks: in figures/ of a checkout, inside the package from a wheel."""
+    beside = _PACKAGE.parent / "figures" / "results.json"
+    return beside if beside.is_file() else _PACKAGE / "results.json"
+
+
 def assets_dir() -> Path | None:
     """The folder of extra photographs and official weights that KDSHARP_ASSETS names, if any."""
     if not (value := os.environ.get("KDSHARP_ASSETS")):

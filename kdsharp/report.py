@@ -19,7 +19,8 @@ from kdsharp.degrade import degrade
 from kdsharp.errors import KdsharpError
 from kdsharp.losses import Perceptual, vgg_at_hand
 from kdsharp.recipes import Blur, Degradation
-from kdsharp.sharpen import load_student
+from kdsharp.sharpen import engines_at_hand, load_student
+from kdsharp.student import parameters
 from kdsharp.teacher import load_teacher, target_for
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def calls(assets: Path) -> list[dict]:
     """Fidelity at three calls on photos/val: PSNR and SSIM on Y, feature distance, gain and share of the ceiling."""
     vgg = Perceptual(vgg_at_hand()) if vgg_at_hand() else None
     students = _published(CALLERS)
+    sizes = {name: {"parameters": parameters(checkpoints.load(name)[0])} for name in students}
     rows = []
     for call, (shrink, jpeg) in survey.CALLS.items():
         pairs = list(_pairs(assets / "photos" / "val", evaluate.fixed_call(shrink, jpeg)))
@@ -57,7 +59,8 @@ def calls(assets: Path) -> list[dict]:
         for row in measured:
             gain = row["psnr_y"] - nothing
             share = {} if ceiling is None else {"share_of_ceiling": gain / (ceiling - nothing)}
-            rows.append({"call": call, "shrink": shrink, "jpeg": jpeg} | row | {"gain_db": gain} | share)
+            rows.append({"call": call, "shrink": shrink, "jpeg": jpeg} | row)
+            rows[-1] |= {"gain_db": gain} | share | sizes.get(row["method"], {})
     return rows
 
 
@@ -188,9 +191,14 @@ def _cell(value: object) -> str:
 
 
 def _published(names: tuple[str, ...]) -> dict[str, Callable]:
-    """The sharpeners of these names that are published."""
+    """The sharpeners of these names that are published, in single precision; the ceiling in the fastest there is."""
     there = {path.stem for path in checkpoints.published()}
-    return {name: load_student(name, "cpu", "onnx") for name in names if name in there}
+    fastest = [engine for engine in engines_at_hand() if not engine.endswith("-int8")][-1]
+    return {
+        name: load_student(name, "cpu", fastest if name == CEILING else "onnx")
+        for name in names
+        if name in there
+    }
 
 
 def _classic(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Callable]:
