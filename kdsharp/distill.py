@@ -57,8 +57,8 @@ def train(
     of the history; raising KeyboardInterrupt in it, or pressing stop, leaves a checkpoint to resume from.
     `watch` gets step and loss after every step; when it returns True, training ends early: the run can be resumed,
     and `student.safetensors` holds the student as it is by then.
-    Raises KdsharpError if the loss stops being finite (the last good checkpoint is kept) or if `folder`
-    holds a run of another recipe.
+    Raises KdsharpError if the loss stops being finite (the last good checkpoint is kept), if all the network's ReLUs
+    have closed for good, or if `folder` holds a run of another recipe.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,6 +98,11 @@ def train(
                 )
             optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()
+            if step % settings.validate_every == 0 and step and not next(network.parameters()).grad.any():
+                raise KdsharpError(
+                    f"The network has died by step {step}: no gradient reaches its first layer any more. Lower the "
+                    f"learning rate ({settings.learning_rate:g}), or choose another seed; {folder} is left as it is."
+                )
             nn.utils.clip_grad_norm_(trained.parameters(), settings.clip)
             optimizer.step()
             _average(average, network, min(settings.ema, (step + 1) / (step + 10)))

@@ -76,7 +76,9 @@ _CEILING = Network("residual", {"scale": 1, "channels": 64, "blocks": 14, "unshu
 _CALL_S = _sharpen("call-s", _CALLS, _student(2, 16, 5), _training(30_000, 96))
 _CALL_M = _sharpen("call-m", _CALLS, _student(2, 32, 6), _training(12_000, 96))
 _X4_M = dataclasses.replace(  # most of the way without VGG19, which takes nine tenths of a step's time
-    _upscale("x4-m-plain", RealEsrgan(), _student(1, 32, 7, scale=4, colour="rgb"), _training(16_000, 32)),
+    _upscale(
+        "x4-m-plain", RealEsrgan(), _student(1, 32, 7, scale=4, colour="rgb"), _training(16_000, 32, 1e-3)
+    ),
     teacher=PERCEPTUAL_TEACHER,
     losses=Losses(hr=0.0, teacher=1.0, structure=0.2),
 )
@@ -90,8 +92,8 @@ RECIPES: dict[str, Recipe] = {
         _perceptual(_CALL_S),
         _perceptual(_CALL_M),
         _sharpen("blur-s", Blur("gaussian", (0.5, 2.0)), _CALL_S.student, _training(16_000, 96)),
-        _upscale("x2-s", Downscale(2), _student(1, 24, 4, scale=2), _training(20_000, 48)),
-        _upscale("x4-s", Downscale(4), _student(1, 32, 5, scale=4), _training(24_000, 40)),
+        _upscale("x2-s", Downscale(2), _student(1, 24, 4, scale=2), _training(20_000, 48, 1e-3)),
+        _upscale("x4-s", Downscale(4), _student(1, 32, 5, scale=4), _training(24_000, 40, 1e-3)),
         _X4_M,
         dataclasses.replace(
             _X4_M,

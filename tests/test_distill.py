@@ -211,6 +211,22 @@ def test_the_structure_term_is_one_minus_the_literatures_ssim() -> None:
         losses.ssim(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8))
 
 
+def test_a_network_that_died_is_noticed(
+    store: targets.TargetStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Narrow ReLU networks can close for good and then give back their input: hours of training for nothing."""
+    begin = distill._begin
+
+    def dead(chosen: Recipe) -> torch.nn.Module:
+        network = begin(chosen)
+        torch.nn.init.constant_(network.layers[2].bias, -1e3)
+        return network
+
+    monkeypatch.setattr(distill, "_begin", dead)
+    with pytest.raises(KdsharpError, match="has died by step 6: .* learning rate"):
+        distill.train(recipe(), store, store, tmp_path / "run")
+
+
 def test_loss_terms_add_up_and_missing_parts_are_explained() -> None:
     out, hr, target = torch.rand(3, 1, 3, 16, 16)
     terms = losses.distillation_loss(out, hr, target, Losses(hr=0.5, teacher=2.0), None)
