@@ -223,7 +223,7 @@ def test_a_network_that_died_is_noticed(
         return network
 
     monkeypatch.setattr(distill, "_begin", dead)
-    with pytest.raises(KdsharpError, match="has died by step 6: .* learning rate"):
+    with pytest.raises(KdsharpError, match="has died by step 6"):
         distill.train(recipe(), store, store, tmp_path / "run")
 
 
