@@ -57,6 +57,16 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
             verbose=False,
         )
     model = program.model_proto
+    # The exporter notes where in the source each operation came from, with the paths of this machine.
+    for part in (
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
     facts = {"scale": network.scale, "colour": network.colour, "range": "0..1", "multiple": multiple}
     facts["source"] = source
     onnx.helper.set_model_props(model, {key: str(value) for key, value in facts.items()})

@@ -17,6 +17,7 @@ from kdsharp import (
     distill,
     evaluate,
     export,
+    files,
     recipes,
     runtime,
     sharpen,
@@ -133,6 +134,14 @@ def test_a_published_export_is_used_only_for_the_weights_that_it_was_made_from(
     fresh = sharpen.exported_file(saved)
     assert fresh != beside and runtime.OnnxNetwork(fresh).source == checkpoints.digest(saved)
     assert sharpen.exported_file(saved) == fresh
+
+
+def test_published_exports_belong_to_the_weights_beside_them() -> None:
+    exports = sorted(files.checkpoints_dir().glob("*.onnx"))
+    assert {"call-s.onnx", "call-s.int8.onnx"} <= {path.name for path in exports}
+    for path in exports:
+        weights = path.with_name(f"{path.name.split('.')[0]}.safetensors")
+        assert runtime.OnnxNetwork(path).source == checkpoints.digest(weights), path.name
 
 
 @pytest.mark.parametrize("engine", ["onnx-int8", "openvino-int8"])

@@ -72,6 +72,12 @@ def test_the_file_says_what_it_is(exported: tuple) -> None:
     assert (ready.scale, ready.colour, ready.multiple) == (network.scale, network.colour, network.multiple)
 
 
+def test_the_file_tells_nothing_about_this_machine(exported: tuple) -> None:
+    content = exported[1].read_bytes()
+    package = Path(export.__file__).resolve().parent
+    assert str(package).encode() not in content and b".py" not in content
+
+
 def test_the_network_stays_as_it_was(tmp_path: Path) -> None:
     network = network_of("video-call").double().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
