@@ -38,8 +38,8 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
 
     H and W are free, but multiples of the metadata's `multiple`; the caller pads (`OnnxNetwork` does). The other
     metadata: `scale`, `colour` (rgb or luma), `range`, and `source`, which names the weights that it was made from
-    (`checkpoints.digest`). The network itself stays as it is: where it lies, its
-    precision, and whether it is in training.
+    (`checkpoints.digest`). The network itself stays as it is: where it lies, its precision, and whether it is in
+    training.
     """
     multiple = network.multiple
     core = _Core(copy.deepcopy(network)).eval().cpu().float()
@@ -58,13 +58,8 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
         )
     model = program.model_proto
     # The exporter notes where in the source each operation came from, with the paths of this machine.
-    for part in (
-        model.graph,
-        *model.graph.node,
-        *model.graph.value_info,
-        *model.graph.input,
-        *model.graph.output,
-    ):
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     facts = {"scale": network.scale, "colour": network.colour, "range": "0..1", "multiple": multiple}

@@ -43,11 +43,6 @@ def ceilings(device: str = "cpu", repeats: int = 5) -> dict[str, float]:
     return found
 
 
-def attainable(multiply_adds: float, carried: float, peak: float, copy: float) -> float:
-    """Milliseconds below which a job cannot be: `multiply_adds` at `peak` per second, `carried` bytes at `copy`."""
-    return 1000 * max(multiply_adds / peak, carried / copy)
-
-
 def _product(kind: torch.dtype, device: str) -> Callable[[], Tensor]:
     if kind == torch.int8:
         square = torch.randint(-100, 100, (SIDE, SIDE), dtype=kind, device=device)

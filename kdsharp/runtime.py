@@ -1,7 +1,7 @@
 """Run an exported student without PyTorch: ONNX Runtime everywhere, OpenVINO where it is faster.
 
-Importing this module, or using a published student through it, loads no PyTorch: a small picture is sharpened a second
-after the program's start.
+Importing this module, or using a published student through it, loads no PyTorch: a small picture is sharpened half a
+second after the program's start.
 """
 
 import os
@@ -142,6 +142,7 @@ RUNTIMES: dict[str, Callable[[Path], OnnxNetwork | OpenVinoNetwork]] = {
     "onnx-int8": OnnxNetwork,
     "openvino-int8": OpenVinoNetwork,
 }
+GPU_RUNTIMES = ("onnx-cuda", "tensorrt")
 
 
 def _padded(planes: np.ndarray, multiple: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from kdsharp import checkpoints, files
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
-from kdsharp.runtime import RUNTIMES, OnnxNetwork
+from kdsharp.runtime import GPU_RUNTIMES, RUNTIMES, OnnxNetwork
 
 _scratch = threading.local()
 TORCH_ENGINES = ("torch", "compile", "cuda-graph")
@@ -83,9 +83,8 @@ class Sharpener:
             return self.run.uint8(planes[None])[0]
         scaled = np.multiply(planes[None], np.float32(1 / 255), dtype=np.float32)
         output = self.run(scaled)[0]
-        return np.stack(
-            [cv2.multiply(plane, 255, dtype=cv2.CV_8U) for plane in output]
-        )  # rounds and saturates
+        # OpenCV's product rounds and saturates.
+        return np.stack([cv2.multiply(plane, 255, dtype=cv2.CV_8U) for plane in output])
 
 
 def engines_at_hand() -> list[str]:
@@ -110,7 +109,9 @@ def load_student(name_or_path: str | Path, device: str | None = None, engine: st
         source = checkpoints.find(name_or_path)
         recipe = checkpoints.recipe_of(source)
         exported = exported_file(source, int8=engine.endswith("-int8"))
-        return Sharpener(recipe, "cpu", engine, RUNTIMES[engine](exported))
+        return Sharpener(
+            recipe, "cuda" if engine in GPU_RUNTIMES else "cpu", engine, RUNTIMES[engine](exported)
+        )
     from kdsharp import torch_run  # PyTorch takes seconds to import, and the others need none of it
 
     network, recipe = checkpoints.load(name_or_path)

@@ -29,10 +29,8 @@ from kdsharp.teacher import load_teacher
 HEIGHT, WIDTH = 1080, 1920
 CLASSIC = "classic"
 CALL_SHRINK = 2  # the teacher of a call gets the frame at half the size
-ENOUGH_MS, FEWEST = (
-    10_000,
-    3,
-)  # a job that has taken this long is not repeated further, once it was timed so often
+ENOUGH_MS = 10_000  # a job that has taken this long is not repeated further ...
+FEWEST = 3  # ... once it was timed so often
 
 
 def time_call(function: Callable[[], object], repeats: int = 10, warmup: int = 2) -> float:
@@ -215,7 +213,7 @@ def _rival_jobs(
 def _devices_of(engine: str, devices: list[str]) -> list[str]:
     """On which of the devices an engine runs."""
     if engine not in sharpen.TORCH_ENGINES:
-        return ["cpu"]
+        return ["cuda" if engine in runtime.GPU_RUNTIMES else "cpu"]
     return [device for device in devices if engine != "cuda-graph" or device.startswith("cuda")]
 
 

@@ -80,8 +80,8 @@ class GpuRun:
             raise KdsharpError(f"There is no GPU for the device '{device}': take the device cpu.")
         self.device, self.colour, self.engine = device, network.colour, engine
         half = copy.deepcopy(network).half().to(device, memory_format=torch.channels_last)
-        self.whole: nn.Module = WholeFrame(half).eval()
-        self.compiled = torch.compile(self.whole) if engine == "compile" else self.whole
+        whole = WholeFrame(half).eval()
+        self.compiled = torch.compile(whole) if engine == "compile" else whole
         self._slots: dict[tuple[int, ...], list[_Slot]] = {}
         self._streams = [torch.cuda.Stream(device) for _ in range(IN_FLIGHT)]
 

@@ -28,3 +28,15 @@ def picture() -> np.ndarray:
     from kdsharp import data
 
     return data.read_image(data.embedded_photos("train")[0])
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A published form of an untrained student, in the test's own folder."""
+    import torch
+
+    from kdsharp import checkpoints, recipes, student
+
+    recipe = recipes.preset("video-call")
+    torch.manual_seed(0)
+    return checkpoints.save(tmp_path / "mine.safetensors", student.build(recipe.student), recipe, steps=7)

@@ -37,13 +37,6 @@ def make(scale: int, unshuffle: int, colour: str) -> torch.nn.Module:
     return student.build(Network("student", options)).eval()
 
 
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    recipe = recipes.preset("video-call")
-    torch.manual_seed(0)
-    return checkpoints.save(tmp_path / "mine.safetensors", student.build(recipe.student), recipe, steps=7)
-
-
 def needs(engine: str) -> str:
     """The device of an engine; the test is skipped, with the reason, where this machine lacks what it needs."""
     if engine.startswith("openvino"):

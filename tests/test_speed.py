@@ -133,8 +133,6 @@ def test_ceilings_are_what_a_matrix_product_and_a_copy_reach() -> None:
     start = time.perf_counter()
     square @ square  # NumPy's product is another library's: the ceiling must not lie far below it
     assert found["float32"] > 0.3 * 1024**3 / (time.perf_counter() - start) / 1e9
-    assert roofline.attainable(2e9, 1e6, peak=1e11, copy=1e10) == pytest.approx(20)  # arithmetic limits
-    assert roofline.attainable(1e6, 1e9, peak=1e11, copy=1e10) == pytest.approx(100)  # memory limits
 
 
 @pytest.mark.heavy

@@ -66,13 +66,6 @@ def test_luma_correction_is_added_to_all_three_planes() -> None:
     assert torch.allclose(added[:, 0], added[:, 1], atol=1e-6) and added.abs().max() > 0
 
 
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    recipe = recipes.preset("video-call")
-    torch.manual_seed(0)
-    return checkpoints.save(tmp_path / "mine.safetensors", student.build(recipe.student), recipe, steps=7)
-
-
 def test_checkpoint_round_trip(saved: Path) -> None:
     torch.manual_seed(0)
     expected = student.build(recipes.preset("video-call").student).state_dict()
