@@ -1,7 +1,7 @@
 # make course: run every notebook; make test: all tests. Both set up .venv first, once.
 # Others: make html (what make course ran, as pages), make browser (the notebooks in JupyterLab, in a browser),
-# make web (exported students in onnxruntime-web), make colab (the notebooks with Colab's versions), make badges,
-# make lint, make clean.
+# make web (exported students in onnxruntime-web), make mobile (in LiteRT, as on phones), make colab (the notebooks
+# with Colab's versions), make badges, make lint, make clean.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= course,test
@@ -9,7 +9,7 @@ PROFILE ?= quick
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(EXTRAS)
 
-.PHONY: course test html setup lint badges browser web colab clean
+.PHONY: course test html setup lint badges browser web mobile colab clean
 
 course: setup
 	$(RUN) -m kdsharp course --profile $(PROFILE)
@@ -47,6 +47,12 @@ web: setup
 	cp tools/web/package.json tools/web/run.mjs build/web/
 	npm install --prefix build/web --silent --no-audit --no-fund --no-package-lock
 	$(RUN) -m pytest tests/test_web_runtime.py
+
+# LiteRT files for phones; litert-torch asks for an older PyTorch, so it has an environment of its own.
+mobile:
+	$(PYTHON) -m venv build/mobile
+	build/mobile/bin/python -m pip install --disable-pip-version-check --quiet litert-torch pytest -e .
+	build/mobile/bin/python -m pytest tests/test_mobile.py
 
 colab:
 	bash tools/colab_lane.sh

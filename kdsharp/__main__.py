@@ -158,6 +158,12 @@ def _export(chosen: argparse.Namespace) -> None:
 
     from kdsharp import checkpoints, sharpen
 
+    if chosen.output.suffix == ".tflite":
+        from kdsharp import mobile
+
+        network, recipe = checkpoints.load(chosen.student)
+        print(mobile.to_litert(network, chosen.output, (1080 // recipe.scale, 1920 // recipe.scale)))
+        return
     made = sharpen.exported_file(checkpoints.find(chosen.student), chosen.int8)
     if made.resolve() != chosen.output.resolve():
         shutil.copyfile(made, chosen.output)
@@ -305,9 +311,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--json", type=Path, help="also write what was measured there")
 
-    added = command("export", _export, "write a student as ONNX, for runtimes without PyTorch")
+    added = command("export", _export, "write a student as ONNX or, for phones, as LiteRT (1080p)")
     added.add_argument("student", help="a published name or a safetensors file")
-    added.add_argument("output", type=Path, metavar="OUT.onnx")
+    added.add_argument("output", type=Path, metavar="OUT", help="ends in .onnx or .tflite")
     added.add_argument("--int8", action="store_true", help="with 8-bit convolutions")
 
     added = command("sharpen", _sharpen, "sharpen (or upscale) a picture or a folder of pictures")

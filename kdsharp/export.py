@@ -23,7 +23,7 @@ OPSET = 18
 
 
 class _Core(nn.Module):
-    """A network for sizes that are multiples of its unshuffle, so that no padding is traced."""
+    """See `for_multiples`."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -31,6 +31,11 @@ class _Core(nn.Module):
 
     def forward(self, planes: Tensor) -> Tensor:
         return self.network.forward_multiple(planes)
+
+
+def for_multiples(network: nn.Module) -> nn.Module:
+    """A float32 copy on the CPU, to be traced: it takes sizes that are multiples of its folding, and never pads."""
+    return _Core(copy.deepcopy(network)).eval().cpu().float()
 
 
 def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
@@ -42,7 +47,7 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
     training.
     """
     multiple = network.multiple
-    core = _Core(copy.deepcopy(network)).eval().cpu().float()
+    core = for_multiples(network)
     example = torch.rand(1, CHANNELS[network.colour], 16 * multiple, 24 * multiple)
     rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
     with quiet():
