@@ -192,7 +192,7 @@ def _recipe(chosen: argparse.Namespace):
 
     known = zoo.RECIPES.get(chosen.preset) or recipes.preset(chosen.preset, chosen.profile)
     recipe = recipes.override(known, chosen.set)
-    if getattr(chosen, "teacher", None) and recipe.teacher:
+    if getattr(chosen, "teacher", None):
         recipe = dataclasses.replace(recipe, teacher=chosen.teacher)
     return recipe
 
@@ -200,7 +200,10 @@ def _recipe(chosen: argparse.Namespace):
 def _teacher(recipe, chosen: argparse.Namespace):
     from kdsharp.teacher import load_teacher
 
-    return load_teacher(recipe.teacher, chosen.device) if recipe.teacher else None
+    half = (
+        recipe.training.half_on_cpu or None
+    )  # targets are rounded to bytes: bfloat16 is precise enough, and faster
+    return load_teacher(recipe.teacher, chosen.device, half=half) if recipe.teacher else None
 
 
 def _parser() -> argparse.ArgumentParser:

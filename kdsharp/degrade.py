@@ -119,7 +119,8 @@ def _call_factor(settings: VideoCall, generator: torch.Generator) -> float:
 
 
 def _blur(hr: Tensor, settings: Blur, generator: torch.Generator) -> Degraded:
-    amount = uniform(len(hr), settings.amount, generator)
+    low, high = settings.amount
+    amount = low + (high - low) * uniform(len(hr), (0.0, 1.0), generator) ** settings.lean
     theta = uniform(len(hr), (0.0, torch.pi), generator)
     if settings.kind == "gaussian":
         kernel = kernels.gaussian_like(amount, amount, theta, torch.ones_like(amount), "gaussian")

@@ -50,10 +50,14 @@ class VideoCall:
 
 @dataclass(frozen=True)
 class Blur:
-    """Blur only, same size in and out: `gaussian` (sigma), `motion` (length) or `defocus` (radius), in pixels."""
+    """Blur only, same size in and out: `gaussian` (sigma), `motion` (length) or `defocus` (radius), in pixels.
+
+    A `lean` of 1 draws all amounts alike. Above 1, light blurs come more often: low + (high - low) u^lean, u uniform.
+    """
 
     kind: str = "gaussian"
     amount: Range = (0.5, 2.0)
+    lean: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def load_teacher(
     overlap: int = CONTEXT,
     half: bool | None = None,
 ) -> Teacher:
-    """A teacher by name (`teacher-x4`, or one of `OFFICIAL`, fetched if need be) or by path.
+    """A teacher by name (`teacher-x4`, any other published network, or one of `OFFICIAL`, fetched if need be) or path.
 
     Args:
         engine: `kdsharp`, or `realesrgan` for the upstream `RealESRGANer` (extra `reference`, Python 3.12 or older).
@@ -225,8 +225,8 @@ def _locate(name_or_path: str | Path) -> Path:
         return path
     if path.suffix in (*_SUFFIXES, ".pt"):
         raise KdsharpError(f"There is no file {path}: check the path.")
-    if name == OWN:
-        return checkpoints.find(OWN)
+    if name == OWN or name in [ours.stem for ours in checkpoints.published()]:
+        return checkpoints.find(name)
     local = _local_file(name)
     if local is None or local == _download_of(name):  # a file that lies there already is verified too
         return official_file(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsharp import checkpoints, data, recipes, runtime, student
+from kdsharp import checkpoints, data, recipes, runtime, sharpen, student, targets
 from kdsharp.__main__ import main
 from kdsharp.errors import KdsharpError
 
@@ -49,6 +49,35 @@ def test_help_reads(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*command.split(), "--help"])
     assert stopped.value.code == 0 and "usage: kdsharp" in capsys.readouterr().out
+
+
+def test_a_published_network_teaches_by_its_name(tmp_path: Path) -> None:
+    """Also where the preset has no teacher of its own."""
+    settings = [
+        "training.steps=1",
+        "training.batch=2",
+        "training.patch=32",
+        "store.crop=48",
+        "losses.teacher=1",
+    ]
+    settings += ["training.validate_every=1", "store.crops_per_photo=2"]
+    photos = data.embedded_photos("train")[0].parent
+    command = [
+        "train",
+        "call-m",
+        "--photos",
+        str(photos),
+        "--holdout",
+        "1",
+        "--folder",
+        str(tmp_path / "run"),
+    ]
+    assert main([*command, "--teacher", "call-s", "--set", *settings]) == 0
+    store = targets.open_store(tmp_path / "run" / "targets")
+    taught = sharpen.load_student("call-s", "cpu")
+    for target, frame in zip(store.target[:4], store.input[:4], strict=True):
+        assert np.abs(target.astype(int) - taught(frame)).max() <= 3  # bfloat16, and the luma of bytes
+    assert checkpoints.recipe_of(tmp_path / "run" / "student.safetensors").teacher == "call-s"
 
 
 def test_train_evaluate_speed_sharpen(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

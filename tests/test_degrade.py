@@ -74,6 +74,17 @@ def test_shot_noise_grows_with_brightness() -> None:
     assert (bright / dark).item() == pytest.approx(expected.item(), rel=0.15)
 
 
+def test_a_leaning_blur_is_mostly_light(hr: torch.Tensor) -> None:
+    """Light blurs keep more of a picture's contrast; amounts stay within their bounds."""
+    many = hr[:1, :, :32, :32].expand(200, -1, -1, -1)
+    even, leaning = (degrade(many, Blur("gaussian", (0.5, 3.0), lean), seeded()).input for lean in (1.0, 3.0))
+    assert leaning.var(dim=(1, 2, 3)).median() > even.var(dim=(1, 2, 3)).median()
+    bounds = [degrade(many[:1], Blur("gaussian", (end, end)), seeded()).input.var() for end in (0.5, 3.0)]
+    for drawn in (even, leaning):
+        spread = drawn.var(dim=(1, 2, 3))
+        assert bounds[1] * 0.99 <= spread.min() and spread.max() <= bounds[0] * 1.01
+
+
 def test_sizes_and_names_that_do_not_work_are_explained(hr: torch.Tensor) -> None:
     with pytest.raises(KdsharpError, match="multiple"):
         degrade(hr[..., :126], Downscale(scale=4), seeded())
