@@ -119,7 +119,8 @@ def _ablate(chosen: argparse.Namespace) -> None:
     photos = data.list_photos(chosen.photos, recipe.store.crop) if chosen.photos else None
     photos = photos or data.photos_for(chosen.profile, "train")
     held_out = data.list_photos(chosen.validation, recipe.store.crop)
-    teacher = chosen.teacher or recipe.teacher or zoo.PERCEPTUAL_TEACHER
+    own = recipe.teacher if recipe.teacher != zoo.FIDELITY_TEACHER else None
+    teacher = chosen.teacher or own or zoo.PERCEPTUAL_TEACHER
     variants = ablation.variants(teacher, chosen.fidelity_teacher)
     vgg = chosen.vgg or losses.vgg_at_hand() or "torchvision"
     folder = chosen.folder or files.work_dir() / "ablation"

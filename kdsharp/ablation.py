@@ -42,6 +42,7 @@ def variants(perceptual_teacher: str, fidelity_teacher: str | None) -> list[Vari
             Variant(f"L1 to {fidelity_teacher} only", Losses(hr=0.0, teacher=1.0), fidelity_teacher),
             Variant(f"HR + L1 to {fidelity_teacher}", Losses(hr=0.5, teacher=0.5), fidelity_teacher),
             Variant("the same + features", Losses(hr=0.5, teacher=0.5, features=0.02), fidelity_teacher),
+            Variant("the same + structure", Losses(hr=0.5, teacher=0.5, structure=0.4), fidelity_teacher),
         ]
     return chosen
 

@@ -36,6 +36,7 @@ _CALLS = VideoCall(
 _FIDELITY = Losses(hr=1.0, structure=0.6)
 _STORE = Store(crop=192, crops_per_photo=24)
 PERCEPTUAL_TEACHER = "realesr-general-x4v3"
+FIDELITY_TEACHER = "call-ceiling"  # the largest of our own, trained on the originals alone
 
 
 def _student(unshuffle: int, channels: int, body: int, scale: int = 1, colour: str = "luma") -> Network:
