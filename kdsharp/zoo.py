@@ -110,7 +110,7 @@ RECIPES: dict[str, Recipe] = {
         _CALL_CEILING,
         _perceptual(_CALL_S),
         _perceptual(_CALL_M),
-        _sharpen("blur-s", Blur("gaussian", (0.5, 2.0)), _CALL_S.student, _training(16_000, 96)),
+        _sharpen("blur-s", Blur("gaussian", (0.5, 2.0), lean=3.0), _CALL_S.student, _training(16_000, 96)),
         _upscale("x2-s", Downscale(2), _student(1, 24, 4, scale=2), _training(20_000, 48, 1e-3)),
         _upscale("x4-s", Downscale(4), _student(1, 32, 5, scale=4), _training(20_000, 40, 1e-3)),
         _X4_M,
