@@ -61,7 +61,7 @@ def measure(
         teacher: also time this teacher end to end, three frames only, because it is slow.
         size: (height, width) of the output.
         rivals: names of `baselines.RIVALS`, as `network` only, and `classic` for bicubic resizing and unsharp mask.
-        ceilings: those of `roofline.ceilings`, of which `share` is taken.
+        ceilings: those of `roofline.ceilings` for the processor, of which `share` is taken.
 
     Rows have the keys network, engine, device, what, output (as 1920x1080), ms (median), p95_ms, fps, multiply_adds
     (billions a frame; None where there is no network of ours) and share (of the ceiling in the engine's precision, of
@@ -99,7 +99,7 @@ def _row(
     row |= {"output": f"{size[1]}x{size[0]}", "ms": round(ms, 3), "p95_ms": round(percentile(taken, 95), 3)}
     row |= {"fps": round(1000 / ms, 2), "multiply_adds": count, "share": None}
     peak = (ceilings or {}).get(precision_of(row["engine"], row["device"]))
-    if count and peak and row["what"] == "network":
+    if count and peak and row["what"] == "network" and row["device"] == "cpu":
         row["share"] = round(count / ms * 1000 / peak, 3)
     return row
 
@@ -116,7 +116,7 @@ def precision_of(engine: str, device: str) -> str:
         return "int8"
     if engine == "openvino":
         return "bfloat16" if runtime.openvino_halves() else "float32"
-    return "float16" if device.startswith("cuda") or engine == "tensorrt" else "float32"
+    return "float16" if device.startswith("cuda") and engine in sharpen.TORCH_ENGINES else "float32"
 
 
 def _multiply_adds(name: str, size: tuple[int, int]) -> float:

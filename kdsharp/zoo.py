@@ -52,8 +52,15 @@ def _training(steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 
     return Training(steps, batch, patch, learning_rate, 0.05, validate_every=steps // 20, half_on_cpu=True)
 
 
-def _sharpen(name: str, damage: Degradation, network: Network, training: Training) -> Recipe:
-    return Recipe(name, "sharpen", 1, damage, network, None, _FIDELITY, training, _STORE)
+def _sharpen(
+    name: str,
+    damage: Degradation,
+    network: Network,
+    training: Training,
+    losses: Losses = _FIDELITY,
+    teacher: str | None = None,
+) -> Recipe:
+    return Recipe(name, "sharpen", 1, damage, network, teacher, losses, training, _STORE)
 
 
 def _upscale(name: str, damage: Degradation, network: Network, training: Training) -> Recipe:
@@ -77,22 +84,23 @@ def _perceptual(fidelity: Recipe) -> Recipe:
 
 _LIKE_TEACHER = Losses(hr=0.0, teacher=1.0, structure=0.2, perceptual=0.01)
 _CEILING = Network("residual", {"scale": 1, "channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"})
-_CALL_S = dataclasses.replace(
-    _sharpen("call-s", _CALLS, _student(2, 16, 5), _training(30_000, 96)),
-    teacher=FIDELITY_TEACHER,
-    losses=_LIKE_CEILING,
+_CALL_S = _sharpen(
+    "call-s", _CALLS, _student(2, 16, 5), _training(30_000, 96), _LIKE_CEILING, FIDELITY_TEACHER
 )
 # Made before clean frames and the structure term were found to matter; cards say what that costs.
-_CALL_M = dataclasses.replace(
-    _sharpen("call-m", dataclasses.replace(_CALLS, clean_share=0.0), _student(2, 32, 6), _training(9000, 96)),
-    losses=Losses(hr=1.0),
-    training=dataclasses.replace(_training(9000, 96), warmup=0.02),
+_CALL_M = _sharpen(
+    "call-m",
+    dataclasses.replace(_CALLS, clean_share=0.0),
+    _student(2, 32, 6),
+    dataclasses.replace(_training(9000, 96), warmup=0.02),
+    Losses(hr=1.0),
 )
-_CALL_CEILING = dataclasses.replace(
-    _sharpen(
-        "call-ceiling", dataclasses.replace(_CALLS, clean_share=0.1), _CEILING, _training(12_000, 64, 3e-4, 8)
-    ),
-    losses=Losses(hr=1.0, structure=0.4),
+_CALL_CEILING = _sharpen(
+    "call-ceiling",
+    dataclasses.replace(_CALLS, clean_share=0.1),
+    _CEILING,
+    _training(12_000, 64, 3e-4, 8),
+    Losses(hr=1.0, structure=0.4),
 )
 _X4_M = dataclasses.replace(  # most of the way without VGG19, which takes nine tenths of a step's time
     _upscale(

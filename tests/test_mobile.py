@@ -22,6 +22,7 @@ def test_without_the_package_it_says_what_to_do(
     with pytest.raises(KdsharpError, match="make mobile"):
         mobile.to_litert(checkpoints.load(saved)[0], tmp_path / "s.tflite")
     assert main(["export", str(saved), str(tmp_path / "s.tflite")]) == 2
+    assert main(["export", str(saved), str(tmp_path / "s.tflite"), "--int8"]) == 2
     assert not list(tmp_path.glob("*.tflite"))
 
 
