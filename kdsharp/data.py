@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kdsharp import files
+from kdsharp import downloads, files
 from kdsharp.errors import KdsharpError
 
 if TYPE_CHECKING:
@@ -152,13 +152,13 @@ def div2k(split: str = "train", source: Path | None = None) -> list[Path]:
         return list_photos(source)
     folder = files.data_dir() / "DIV2K" / split
     if source is not None:
-        files.unpack(Path(source), folder)
+        downloads.unpack(Path(source), folder)
         return list_photos(folder)
     done = sorted(folder.rglob("*.png"))
     if len(done) < archive.images:
         path = files.data_dir() / f"DIV2K_{split}_HR.zip"
-        files.download(archive.urls, path, archive.sha256, archive.size, archive.md5)
-        done = sorted(files.unpack(path, folder).rglob("*.png"))
+        downloads.download(archive.urls, path, archive.sha256, archive.size, archive.md5)
+        done = sorted(downloads.unpack(path, folder).rglob("*.png"))
     if len(done) < archive.images:
         raise KdsharpError(
             f"{folder} holds {len(done)} of DIV2K's {archive.images} images: delete it, try again."

@@ -14,7 +14,7 @@ import torch
 from spandrel import ImageModelDescriptor, ModelLoader
 from torch import Tensor, nn
 
-from kdsharp import checkpoints, data, files
+from kdsharp import checkpoints, data, downloads, files
 from kdsharp.degrade import resize
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import VideoCall
@@ -193,7 +193,7 @@ def official_file(name: str) -> Path:
             f"There is no teacher '{name}'; give a file or one of {OWN}, {', '.join(OFFICIAL)}."
         )
     known = OFFICIAL[name]
-    return files.download(known.url, _download_of(name), known.sha256, known.size)
+    return downloads.download(known.url, _download_of(name), known.sha256, known.size)
 
 
 def target_for(teacher: Teacher, small: Tensor, size: tuple[int, int]) -> Tensor:
