@@ -166,13 +166,15 @@ class Store:
     """The target store: square crops of `crop` HR pixels; each photo gives `crops_per_photo` of them.
 
     Crops of one `group` share the geometry of the degradation (shrink factor, filter), so that they travel
-    as one batch; noise, kernels and JPEG quality differ from crop to crop.
+    as one batch; noise, kernels and JPEG quality differ from crop to crop. A photo is first shrunk by one of
+    `reductions`, drawn for each group: at their full size most photographs are softer than a benchmark's small ones.
     """
 
     crop: int = 192
     crops_per_photo: int = 24
     group: int = 4
     seed: int = 0
+    reductions: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,51 @@
-"""The target store: triples of (hr, input, target) crops, written once, reopened in a second.
+"""The target store: triples of (hr, input, target) crops, written once, reopened in seconds.
 
-The teacher is slow and the student is fast, so the teacher's answers are computed before training and kept as
-`uint8` arrays on disk. The store is written photo by photo: a run that was stopped goes on with the next photo,
-and ends with the same bytes as one that was not.
+The teacher is slow and the student is fast, so the teacher's answers are computed before training and kept as `uint8`
+on disk. A store is a folder of shards: `003-hr.u8`, `003-input.u8` and `003-target.u8` hold the crops of 32 photos,
+`003.json` their number and checksums, `store.json` what all were made from. Every crop follows from the recipe and the
+number of its photo alone: a store that was stopped and taken up again, or made by several processes, ends with the
+same bytes as any other.
 """
 
 import dataclasses
 import json
 import logging
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from tqdm.auto import tqdm
 
-from kdsharp import data, files, recipes
+from kdsharp import data, files, parallel, recipes, shards
 from kdsharp.degrade import degrade
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Recipe
+from kdsharp.recipes import Recipe, Store
+from kdsharp.shards import Crops
 from kdsharp.teacher import Teacher, target_for
 
 log = logging.getLogger(__name__)
 
+PHOTOS_PER_SHARD = 32
+AHEAD = 2  # a decoded photo of 100 megapixels is 300 MB
+
 
 @dataclass(frozen=True)
 class TargetStore:
-    """Crops of an open store, as read-only `uint8` RGB arrays (count, height, width, 3).
+    """Crops of an open store, read-only `uint8` RGB, each like an array (count, height, width, 3).
 
     `input` is smaller than `hr` by the scale in an upscaling task. `target` is None in a store without teacher.
+    `about` tells the store's identity, the count of crops and, by name, the photos that were skipped.
     """
 
     folder: Path
-    hr: np.ndarray
-    input: np.ndarray
-    target: np.ndarray | None
+    hr: Crops
+    input: Crops
+    target: Crops | None
     about: dict
 
     def __len__(self) -> int:
@@ -45,34 +55,35 @@ class TargetStore:
 def build(
     folder: Path, photos: list[Path], recipe: Recipe, teacher: Teacher | None, device: str = "cpu"
 ) -> TargetStore:
-    """Make the store, or go on with a half-made one, or reopen a finished one.
+    """Make the store, or go on with a half-made one, or check and reopen a finished one.
 
-    Photos that cannot be read, or are smaller than a crop, are named in the log and skipped. Raises KdsharpError if
-    `folder` holds a store of another recipe, teacher or set of photos (which is left as it is), or if no photo
-    was usable.
+    Under `accelerate launch` each process makes every n-th shard. Photos that cannot be read, or are smaller than a
+    crop, are named in the log and skipped. A shard whose checksums do not fit is named and made anew.
+    Raises KdsharpError if `folder` holds a store of another recipe, teacher or set of photos (which is left as it is),
+    if another program is writing it, if the disk is full, or if no photo was usable.
     """
     folder = Path(folder)
-    wanted = _identity(photos, recipe, teacher)
-    about = _read_about(folder) or {"identity": wanted, "photos_done": 0, "count": 0, "skipped": {}}
-    if about["identity"] != wanted:
-        raise KdsharpError(
-            f"{folder} holds targets of another recipe, teacher or set of photos: choose another folder or delete it."
-        )
-    if about["photos_done"] < len(photos):
-        arrays = _arrays(folder, len(photos) * recipe.store.crops_per_photo, recipe, teacher is not None)
-        progress = tqdm(photos, initial=about["photos_done"], desc="targets", unit="photo")
-        for number, photo in list(enumerate(photos))[about["photos_done"] :]:
-            _add_photo(number, photo, arrays, about, recipe, teacher, device)
-            for array in arrays.values():
-                array.flush()
-            about["photos_done"] = number + 1
-            files.write_json(folder / "store.json", about)
-            progress.update()
-        progress.close()
-    if not about["count"]:
-        raise KdsharpError(
-            f"None of the {len(photos)} photos could be used: {'; '.join(about['skipped'].values())}"
-        )
+    with files.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, _identity(photos, recipe, teacher))
+    sizes = _sizes(recipe, teacher is not None)
+    starts = range(0, len(photos), PHOTOS_PER_SHARD)
+    mine = list(enumerate(starts))[parallel.rank() :: parallel.world()]
+    with tqdm(total=len(photos), desc="targets", unit="photo", disable=parallel.rank() > 0) as progress:
+        for number, start in mine:
+            some = list(enumerate(photos))[start : start + PHOTOS_PER_SHARD]
+            with shards.writer(folder, number, sizes, len(some)) as shard:
+                progress.update(shard.photos_done * parallel.world())
+                todo = some[shard.photos_done :]
+                pictures = _read_ahead([photo for _, photo in todo], recipe.store.crop)
+                for (index, photo), picture in zip(todo, pictures, strict=True):
+                    if isinstance(picture, KdsharpError):
+                        log.warning("skipped: %s", picture)
+                        shard.skip(photo.name, str(picture))
+                    else:
+                        shard.add(_crops(index, picture, recipe, teacher, device))
+                    progress.update(parallel.world())
+    parallel.wait()
     return open_store(folder)
 
 
@@ -83,60 +94,83 @@ def build_validation(folder: Path, photos: list[Path], recipe: Recipe, device: s
 
 
 def open_store(folder: Path) -> TargetStore:
-    """Open a finished store without reading its crops. Raises KdsharpError if it is missing or half-made."""
+    """Open a finished store without reading its crops.
+
+    Raises KdsharpError if it is missing, half-made or truncated, or if none of its photos was usable.
+    """
     folder = Path(folder)
-    about = _read_about(folder)
-    if about is None:
+    identity = _identity_of(folder)
+    if identity is None:
         raise KdsharpError(
             f"There is no target store in {folder}: build one first (notebook 05, or `kdsharp targets`)."
         )
-    if about["photos_done"] < len(about["identity"]["photos"]):
-        raise KdsharpError(
-            f"The target store in {folder} is half-made: build it again with the same recipe to finish."
-        )
-    opened = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r")[: about["count"]]
-        for name in ("hr", "input", "target")
-        if (folder / f"{name}.npy").exists()
+    count = -(-len(identity["photos"]) // PHOTOS_PER_SHARD)
+    opened = [shards.read(folder, number) for number in range(count)]
+    about = {
+        "identity": identity,
+        "count": sum(shard.count for shard in opened),
+        "skipped": {name: why for shard in opened for name, why in shard.skipped.items()},
     }
-    return TargetStore(folder, opened["hr"], opened["input"], opened.get("target"), about)
+    if not about["count"]:
+        raise KdsharpError(
+            f"None of the {len(identity['photos'])} photos could be used: {'; '.join(about['skipped'].values())}"
+        )
+    names = opened[0].sizes
+    crops = {name: Crops([shard.crops[name] for shard in opened if shard.count]) for name in names}
+    return TargetStore(folder, crops["hr"], crops["input"], crops.get("target"), about)
 
 
-def _add_photo(
-    number: int,
-    photo: Path,
-    arrays: dict[str, np.ndarray],
-    about: dict,
-    recipe: Recipe,
-    teacher: Teacher | None,
-    device: str,
-) -> None:
-    """Append the crops of one photo; every random choice follows from (seed, number) alone."""
+def _crops(
+    number: int, image: np.ndarray, recipe: Recipe, teacher: Teacher | None, device: str
+) -> dict[str, np.ndarray]:
+    """The crops of one photo by name, `uint8`; every random choice follows from (seed, number) alone."""
     size = recipe.store.crop
-    try:
-        image = data.read_image(photo)
-        if min(image.shape[:2]) < size:
-            raise KdsharpError(f"{photo.name} is smaller than a crop of {size} pixels.")
-    except KdsharpError as error:
-        log.warning("skipped: %s", error)
-        about["skipped"][photo.name] = str(error)
-        return
     generator = torch.Generator().manual_seed(recipe.store.seed * 1_000_003 + number)
-    left = recipe.store.crops_per_photo
-    while left:
-        group = min(left, recipe.store.group)
-        crops = [_random_crop(image, size, generator) for _ in range(group)]
+    found: dict[str, list[np.ndarray]] = {}
+    for first in range(0, recipe.store.crops_per_photo, recipe.store.group):
+        group = min(recipe.store.group, recipe.store.crops_per_photo - first)
+        reduced = _reduce(image, recipe.store, generator)
+        crops = [_random_crop(reduced, size, generator) for _ in range(group)]
         hr = torch.cat([data.to_tensor(crop) for crop in crops]).to(device)
         with torch.no_grad():
             degraded = degrade(hr, recipe.degradation, generator)
             batch = {"hr": hr, "input": degraded.input}
             if teacher is not None:
                 batch["target"] = target_for(teacher, degraded.small, (size, size))
-        start = about["count"]
         for name, tensor in batch.items():
-            arrays[name][start : start + group] = _to_uint8(tensor)
-        about["count"] += group
-        left -= group
+            found.setdefault(name, []).append(_to_uint8(tensor))
+    return {name: np.concatenate(groups) for name, groups in found.items()}
+
+
+def _read_ahead(photos: list[Path], crop: int) -> Iterator[np.ndarray | KdsharpError]:
+    """The pictures in order, two of them being decoded while one is worked on; what cannot be used is an error."""
+    with ThreadPoolExecutor(1) as pool:
+        coming: deque[Future] = deque()
+        for photo in photos:
+            coming.append(pool.submit(_usable, photo, crop))
+            if len(coming) > AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def _usable(photo: Path, crop: int) -> np.ndarray | KdsharpError:
+    try:
+        image = data.read_image(photo)
+    except KdsharpError as error:
+        return error
+    if min(image.shape[:2]) < crop:
+        return KdsharpError(f"{photo.name} is smaller than a crop of {crop} pixels.")
+    return image
+
+
+def _reduce(image: np.ndarray, store: Store, generator: torch.Generator) -> np.ndarray:
+    """The photo shrunk by one of the store's factors, but never below the size of a crop."""
+    if store.reductions == (1.0,):
+        return image
+    factor = store.reductions[int(torch.randint(len(store.reductions), (1,), generator=generator))]
+    height, width = (max(store.crop, round(side / factor)) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _random_crop(image: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
@@ -149,19 +183,10 @@ def _to_uint8(tensor: torch.Tensor) -> np.ndarray:
     return (tensor.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _arrays(folder: Path, capacity: int, recipe: Recipe, with_target: bool) -> dict[str, np.ndarray]:
-    """The store's files at full capacity, opened for writing; made sparse the first time."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _sizes(recipe: Recipe, with_target: bool) -> dict[str, int]:
+    """The sides of a store's crops in pixels, by name."""
     size = recipe.store.crop
-    sides = {"hr": size, "input": size // recipe.scale} | ({"target": size} if with_target else {})
-    arrays = {}
-    for name, side in sides.items():
-        path = folder / f"{name}.npy"
-        if path.exists():
-            arrays[name] = open_memmap(path, mode="r+")
-        else:
-            arrays[name] = open_memmap(path, mode="w+", dtype=np.uint8, shape=(capacity, side, side, 3))
-    return arrays
+    return {"hr": size, "input": size // recipe.scale} | ({"target": size} if with_target else {})
 
 
 def _identity(photos: list[Path], recipe: Recipe, teacher: Teacher | None) -> dict:
@@ -174,6 +199,17 @@ def _identity(photos: list[Path], recipe: Recipe, teacher: Teacher | None) -> di
     return json.loads(json.dumps(identity))
 
 
-def _read_about(folder: Path) -> dict | None:
+def _claim(folder: Path, wanted: dict) -> None:
+    """Write what the store is made from, or see that it is the same."""
+    found = _identity_of(folder)
+    if found is None:
+        files.write_json(folder / "store.json", {"identity": wanted})
+    elif found != wanted:
+        raise KdsharpError(
+            f"{folder} holds targets of another recipe, teacher or set of photos: choose another folder or delete it."
+        )
+
+
+def _identity_of(folder: Path) -> dict | None:
     path = folder / "store.json"
-    return files.read_json(path) if path.exists() else None
+    return files.read_json(path)["identity"] if path.exists() else None

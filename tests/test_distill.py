@@ -1,4 +1,4 @@
-"""Stores and training: resumed equals never stopped, faults keep what was good, and the student learns."""
+"""Training: resumed equals never stopped, faults keep what was good, and the student learns."""
 
 import dataclasses
 from pathlib import Path
@@ -34,65 +34,6 @@ def guide() -> teacher.Teacher:
 @pytest.fixture
 def store(tmp_path: Path, guide: teacher.Teacher) -> targets.TargetStore:
     return targets.build(tmp_path / "store", data.embedded_photos("train"), recipe(), guide)
-
-
-def content(store: targets.TargetStore) -> list[bytes]:
-    return [np.asarray(array).tobytes() for array in (store.hr, store.input, store.target)]
-
-
-def test_store_holds_what_the_teacher_said(store: targets.TargetStore, guide: teacher.Teacher) -> None:
-    assert len(store) == 6 * len(data.embedded_photos("train"))
-    assert store.hr.shape == store.input.shape == store.target.shape == (len(store), 64, 64, 3)
-    assert not np.array_equal(store.hr, store.input) and not np.array_equal(store.target, store.input)
-
-
-def test_stopped_store_ends_with_the_same_bytes(
-    tmp_path: Path, store: targets.TargetStore, guide: teacher.Teacher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photos, read, seen = data.embedded_photos("train"), data.read_image, []
-
-    def interrupted(path: Path) -> np.ndarray:
-        seen.append(path)
-        if len(seen) == 3:
-            raise KeyboardInterrupt
-        return read(path)
-
-    monkeypatch.setattr(data, "read_image", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        targets.build(tmp_path / "again", photos, recipe(), guide)
-    with pytest.raises(KdsharpError, match="half-made"):
-        targets.open_store(tmp_path / "again")
-    again = targets.build(tmp_path / "again", photos, recipe(), guide)
-    assert seen[2:4] == [photos[2], photos[2]] and content(again) == content(store)
-
-
-def test_reopening_does_not_ask_the_teacher(store: targets.TargetStore) -> None:
-    def never(_: torch.Tensor) -> torch.Tensor:
-        raise AssertionError("the teacher was asked again")
-
-    reopened = targets.build(
-        store.folder, data.embedded_photos("train"), recipe(), teacher.Teacher("tiny", 4, never)
-    )
-    assert content(reopened) == content(store)
-
-
-def test_store_of_another_recipe_is_left_alone(store: targets.TargetStore, guide: teacher.Teacher) -> None:
-    before = content(store)
-    other = recipe(store=Store(crop=48))
-    with pytest.raises(KdsharpError, match="another recipe"):
-        targets.build(store.folder, data.embedded_photos("train"), other, guide)
-    assert content(targets.open_store(store.folder)) == before
-
-
-def test_bad_photos_are_skipped_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "text.png").write_text("no")
-    data.write_image(tmp_path / "dot.png", np.zeros((1, 1, 3), np.uint8))
-    photos = [tmp_path / "text.png", data.embedded_photos()[0], tmp_path / "dot.png"]
-    made = targets.build(tmp_path / "s", photos, recipe(losses=Losses()), None)
-    assert len(made) == 6 and set(made.about["skipped"]) == {"text.png", "dot.png"}
-    assert "text.png" in caplog.text and "dot.png" in caplog.text
-    with pytest.raises(KdsharpError, match="None of the 1 photos"):
-        targets.build(tmp_path / "t", photos[:1], recipe(losses=Losses()), None)
 
 
 def weights(result: distill.TrainingResult) -> torch.Tensor:

@@ -1,0 +1,172 @@
+"""One shard of a target store: raw `uint8` crops that grow photo by photo, and survive being killed at any point.
+
+Bytes are only ever appended, and count only once the shard's JSON says so: what was appended after the last JSON is
+cut off when the shard is taken up again. The JSON of a finished shard holds the SHA-256 of its files.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from kdsharp import files
+from kdsharp.errors import KdsharpError
+
+log = logging.getLogger(__name__)
+
+
+class Crops(Sequence):
+    """The crops of all shards, indexed like one array (count, height, width, channels) without reading the rest."""
+
+    def __init__(self, parts: list[np.ndarray]) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(count, height, width, channels)."""
+        return (len(self), *self._parts[0].shape[1:])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """`crops[7]`, `crops[7, rows, columns]`, or a copy of several: `crops[3:9]`."""
+        number, *rest = index if isinstance(index, tuple) else (index,)
+        if isinstance(number, slice):
+            return np.stack([self[(one, *rest)] for one in range(*number.indices(len(self)))])
+        number = range(len(self))[number]  # negative ones from the end; IndexError beyond it
+        part = int(np.searchsorted(self._ends, number, side="right"))
+        return self._parts[part][(number - int(self._ends[part]), *rest)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.concatenate(self._parts).astype(dtype or np.uint8, copy=False)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A finished shard, its files mapped into memory."""
+
+    count: int
+    sizes: dict[str, int]
+    skipped: dict[str, str]
+    crops: dict[str, np.ndarray]
+
+
+@dataclass
+class Writer:
+    """A shard that grows; made by `writer`."""
+
+    folder: Path
+    number: int
+    sizes: dict[str, int]
+    photos: int
+    photos_done: int = 0
+    count: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+    handles: dict[str, BinaryIO] = field(default_factory=dict, repr=False)
+
+    def add(self, crops: dict[str, np.ndarray]) -> None:
+        """Append the crops of the next photo, by name, each `uint8` (n, side, side, 3)."""
+        with files.writing(self.folder):
+            for name, handle in self.handles.items():
+                handle.write(np.ascontiguousarray(crops[name]).data)
+                handle.flush()
+        self.count += len(crops["hr"])
+        self._done()
+
+    def skip(self, name: str, why: str) -> None:
+        """Note that the next photo gave no crops."""
+        self.skipped[name] = why
+        self._done()
+
+    def _done(self) -> None:
+        self.photos_done += 1
+        if self.photos_done == self.photos:
+            self.sha256 = {name: files.sha256(_file(self.folder, self.number, name)) for name in self.sizes}
+        kept = ("sizes", "photos", "photos_done", "count", "skipped", "sha256")
+        files.write_json(_index(self.folder, self.number), {name: getattr(self, name) for name in kept})
+
+
+@contextlib.contextmanager
+def writer(folder: Path, number: int, sizes: dict[str, int], photos: int) -> Iterator[Writer]:
+    """Begin shard `number`, or go on with it; a finished one is checked, and begun anew if it is damaged.
+
+    Args:
+        sizes: the sides in pixels of the crops, by name.
+        photos: how many photos the shard will hold.
+
+    Raises KdsharpError if another program is writing this shard, or the disk is full or read-only.
+    """
+    lock = FileLock(folder / f"{number:03d}.lock")
+    with files.writing(folder), contextlib.ExitStack() as opened:
+        try:
+            opened.enter_context(lock.acquire(timeout=0))
+        except Timeout as error:
+            raise KdsharpError(
+                f"Another program is writing the target store in {folder}: wait for it, or choose another folder."
+            ) from error
+        shard = _so_far(folder, number, sizes, photos)
+        if shard.photos_done < photos:
+            for name, side in sizes.items():
+                handle = opened.enter_context(open(_file(folder, number, name), "ab"))
+                handle.truncate(shard.count * side * side * 3)
+                shard.handles[name] = handle
+        yield shard
+
+
+def read(folder: Path, number: int) -> Shard:
+    """Map a finished shard into memory. Raises KdsharpError if it is missing, half-made or truncated."""
+    about = files.read_json(_index(folder, number)) if _index(folder, number).exists() else None
+    if about is None or about["photos_done"] < about["photos"]:
+        raise KdsharpError(
+            f"The target store in {folder} is half-made: build it again with the same recipe to finish."
+        )
+    crops = {}
+    for name, side in about["sizes"].items():
+        path, shape = _file(folder, number, name), (about["count"], side, side, 3)
+        if not path.is_file() or path.stat().st_size != np.prod(shape):
+            raise KdsharpError(f"{path} is missing or cut short: build the store again, which makes it anew.")
+        crops[name] = (
+            np.memmap(path, np.uint8, "r", shape=shape) if about["count"] else np.empty(shape, np.uint8)
+        )
+    return Shard(about["count"], about["sizes"], about["skipped"], crops)
+
+
+def _so_far(folder: Path, number: int, sizes: dict[str, int], photos: int) -> Writer:
+    """What there is of a shard: nothing, a beginning, or all of it with the right checksums."""
+    fresh = Writer(folder, number, sizes, photos)
+    path = _index(folder, number)
+    if not path.exists():
+        return fresh
+    try:
+        found = Writer(folder, number, **files.read_json(path))
+        if (found.sizes, found.photos) != (sizes, photos):
+            raise KdsharpError(f"{path} tells of another shard.")
+    except (KdsharpError, TypeError):
+        log.warning("%s is damaged: this shard is made anew", path)
+        return fresh
+    for name, side in sizes.items():
+        data, needed = _file(folder, number, name), found.count * side * side * 3
+        size = data.stat().st_size if data.is_file() else 0
+        if size < needed or (found.sha256 and size != needed):
+            log.warning("%s is missing or of another size: this shard is made anew", data)
+            return fresh
+        if found.sha256 and files.sha256(data) != found.sha256[name]:
+            log.warning("%s has another checksum than when it was written: this shard is made anew", data)
+            return fresh
+    return found
+
+
+def _index(folder: Path, number: int) -> Path:
+    return folder / f"{number:03d}.json"
+
+
+def _file(folder: Path, number: int, name: str) -> Path:
+    return folder / f"{number:03d}-{name}.u8"
