@@ -11,18 +11,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from kdsharp import checkpoints, data, files, recipes, student
+from kdsharp import checkpoints, data, files, keep, parallel, runs, student
+from kdsharp.batches import Reader, draw_batch
 from kdsharp.errors import KdsharpError
 from kdsharp.losses import FeatureMatch, Perceptual, distillation_loss
 from kdsharp.recipes import Recipe, Training
 from kdsharp.student import apply_to_rgb, to_luma
 from kdsharp.targets import TargetStore
+from kdsharp.tiling import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -57,41 +60,52 @@ def train(
     of the history; raising KeyboardInterrupt in it, or pressing stop, leaves a checkpoint to resume from.
     `watch` gets step and loss after every step; when it returns True, training ends early: the run can be resumed,
     and `student.safetensors` holds the student as it is by then.
-    Raises KdsharpError if the loss stops being finite (the last good checkpoint is kept), if all the network's ReLUs
-    have closed for good, or if `folder` holds a run of another recipe.
+    Under `accelerate launch` each process takes its share of every batch (DistributedDataParallel), and the first one
+    writes. Raises KdsharpError if the loss stops being finite, memory runs out or the disk is full (the last good
+    checkpoint is kept), if all the network's ReLUs have closed for good, or if `folder` holds a run of another recipe.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, device = Path(folder), parallel.device(device)
+    with files.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     settings = recipe.training
     torch.manual_seed(settings.seed)
     network = _begin(recipe).to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).requires_grad_(False)
-    trained = nn.ModuleDict({"network": network})
-    if recipe.losses.features:
-        trained["match"] = FeatureMatch(network, guide).to(device)
+    match = FeatureMatch(network, guide).to(device) if recipe.losses.features else None
+    trained = parallel.wrap(_Trained(network, match))
     optimizer = torch.optim.AdamW(
         trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     wants_half = device.startswith("cuda") or settings.half_on_cpu
     perceptual = Perceptual(vgg, wants_half).to(device) if recipe.losses.perceptual and vgg else None
-    step, history = _resume(folder, recipe, trained, average, optimizer)
+    parts = {"network": network, "average": average, "optimizer": optimizer}
+    parts |= {"match": match} if match else {}
+    step, history = _resume(folder, recipe, parts)
     half = torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=wants_half)
-    saved = time.monotonic()
-    progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step")
+    began = saved = time.monotonic()
+    alone = parallel.rank() == 0  # one process writes and speaks
+    progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step", disable=not alone)
     running: list[float] = []
+    reader = Reader(lambda step: draw_batch(store, recipe, step, device), step, settings.steps)
+
+    def save() -> None:
+        if alone:
+            state = {name: part.state_dict() for name, part in parts.items()}
+            runs.save(folder, recipe, state | {"step": step, "history": history})
+
     try:
-        while step < settings.steps:
+        for step, (inputs, hr, target) in reader:
             lr = learning_rate(step, settings)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            inputs, hr, target = draw_batch(store, recipe, step, device)
             with half:
-                output = network(inputs)
+                output, unlike = trained(inputs)
             terms = distillation_loss(output.float(), hr, target, recipe.losses, perceptual)
-            if recipe.losses.features:
-                terms["features"] = recipe.losses.features * trained["match"](inputs)
+            if unlike is not None:
+                terms["features"] = recipe.losses.features * unlike
                 terms["loss"] = terms["loss"] + terms["features"]
-            if not torch.isfinite(terms["loss"]):
+            loss = parallel.mean(terms["loss"])
+            if not math.isfinite(loss):
                 raise KdsharpError(
                     f"The loss is not finite at step {step}: lower the learning rate ({settings.learning_rate:g}); "
                     f"the last good checkpoint is kept in {folder}."
@@ -108,9 +122,9 @@ def train(
             _average(average, network, min(settings.ema, (step + 1) / (step + 10)))
             step += 1
             progress.update()
-            running.append(terms["loss"].item())
-            stopped = watch is not None and watch(step, running[-1])
-            if step % settings.validate_every == 0 or step == settings.steps or stopped:
+            running.append(loss)
+            stopped = watch is not None and watch(step, loss)
+            if alone and (step % settings.validate_every == 0 or step == settings.steps or stopped):
                 row = {"step": step, "lr": lr} | {name: term.item() for name, term in terms.items()}
                 row |= {
                     "loss": float(np.mean(running)),
@@ -123,20 +137,47 @@ def train(
                 if on_progress:
                     on_progress(row)
             if time.monotonic() - saved > settings.checkpoint_seconds:
-                _save(folder, recipe, trained, average, optimizer, step, history)
+                save()
                 saved = time.monotonic()
             if stopped:
                 break
     except KeyboardInterrupt:
-        _save(folder, recipe, trained, average, optimizer, step, history)
+        save()
         raise
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise KdsharpError(
+            f"Out of memory with batches of {settings.batch} patches of {settings.patch} pixels: set "
+            f"training.batch={max(1, settings.batch // 2)} or training.patch={settings.patch // 2}; "
+            f"the last good checkpoint is kept in {folder}."
+        ) from error
     finally:
         progress.close()
-    _save(folder, recipe, trained, average, optimizer, step, history)
-    path = checkpoints.save(
-        folder / "student.safetensors", average, recipe, **(history[-1] if history else {})
-    )
+    log.info("waited for data %.1f %% of the time", 100 * reader.waited / (time.monotonic() - began + 1e-9))
+    save()
+    path = folder / "student.safetensors"
+    if alone:
+        checkpoints.save(path, average, recipe, **(history[-1] if history else {}))
+        keep.store(path)
+    parallel.wait()
     return TrainingResult(average.eval(), history, path)
+
+
+class _Trained(nn.Module):
+    """All that is trained, as one module: the student, and the adapter of its feature term where there is one."""
+
+    def __init__(self, network: nn.Module, match: FeatureMatch | None) -> None:
+        super().__init__()
+        self.network, self.match = network, match
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The student's output, and how unlike its features are to the teacher's."""
+        output = self.network(inputs)
+        if self.match is None:
+            return output, None
+        with torch.autocast(inputs.device.type, enabled=False):
+            return output, self.match(inputs)
 
 
 def _begin(recipe: Recipe) -> nn.Module:
@@ -157,32 +198,6 @@ def learning_rate(step: int, settings: Training) -> float:
         return settings.learning_rate * (step + 1) / warmup
     share = (step - warmup) / max(1, settings.steps - warmup)
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
-
-
-def draw_batch(
-    store: TargetStore, recipe: Recipe, step: int, device: str
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The batch of one step: (input, hr, target), each (N, C, h, w) in [0, 1], one plane for a luma student.
-
-    Crops, positions, flips and quarter turns are drawn from (seed, step), the same for all three pictures.
-    """
-    random = np.random.default_rng((recipe.training.seed, step))
-    scale, patch = recipe.scale, min(recipe.training.patch, store.input.shape[1])
-    triples: list[list[np.ndarray]] = []
-    for index in random.integers(len(store), size=recipe.training.batch):
-        top, left = random.integers(store.input.shape[1] - patch + 1, size=2)
-        flip, turns = random.integers(2), random.integers(4)
-        triple = []
-        for array, factor in ((store.input, 1), (store.hr, scale), (store.target, scale)):
-            if array is None:
-                continue
-            rows = slice(top * factor, (top + patch) * factor)
-            columns = slice(left * factor, (left + patch) * factor)
-            crop = np.rot90(array[index, rows, columns], turns)
-            triple.append(crop[:, ::-1] if flip else crop)
-        triples.append(triple)
-    planes = [_planes(np.stack(images), recipe, device) for images in zip(*triples, strict=True)]
-    return planes[0], planes[1], planes[2] if len(planes) > 2 else None
 
 
 @torch.no_grad()
@@ -207,12 +222,6 @@ def validate(network: nn.Module, validation: TargetStore, folder: Path, step: in
     return float(np.mean(scores))
 
 
-def _planes(images: np.ndarray, recipe: Recipe, device: str) -> Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
-    tensor = to_luma(tensor) if recipe.student.options.get("colour") == "luma" else tensor
-    return tensor.contiguous(memory_format=torch.channels_last)
-
-
 @torch.no_grad()
 def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Exponential moving average of the weights; the decay itself warms up over the first steps."""
@@ -220,41 +229,12 @@ def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
         slow.lerp_(fast, 1 - decay)
 
 
-def _save(
-    folder: Path,
-    recipe: Recipe,
-    trained: nn.ModuleDict,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    history: list[dict],
-) -> None:
-    state = {
-        "recipe": recipes.to_dict(recipe),
-        "step": step,
-        **{name: module.state_dict() for name, module in trained.items()},
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "history": history,
-    }
-    with files.atomic_write(folder / "last.pt") as handle:
-        torch.save(state, handle)
-    files.write_json(folder / "history.json", history)
-
-
-def _resume(
-    folder: Path, recipe: Recipe, trained: nn.ModuleDict, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, list[dict]]:
+def _resume(folder: Path, recipe: Recipe, parts: dict[str, Any]) -> tuple[int, list[dict]]:
     """Take up the run in `folder`, if there is one; returns the step to go on with and the history."""
-    path = folder / "last.pt"
-    if not path.exists():
+    state = runs.load(folder, recipe)
+    if state is None:
         return 0, []
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if recipes.from_dict(state["recipe"]) != recipe:
-        raise KdsharpError(f"{folder} holds a run of another recipe: choose another folder, or delete it.")
-    for name, module in trained.items():
-        module.load_state_dict(state[name])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
     log.info("resumed %s at step %d", folder, state["step"])
     return state["step"], state["history"]

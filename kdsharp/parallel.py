@@ -7,6 +7,9 @@ accelerate is not even imported.
 import os
 from typing import TYPE_CHECKING
 
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
 from kdsharp.errors import KdsharpError
 
 if TYPE_CHECKING:
@@ -32,6 +35,22 @@ def wait() -> None:
     """Until all processes are here."""
     if world() > 1:
         state().wait_for_everyone()
+
+
+def wrap(module: nn.Module) -> nn.Module:
+    """The module with gradients averaged over the processes; as it is, where there is only one."""
+    if world() == 1:
+        return module
+    state()
+    return DistributedDataParallel(module)
+
+
+def mean(value: Tensor) -> float:
+    """A scalar's mean over the processes."""
+    shared = value.detach().clone()
+    if world() > 1:
+        distributed.all_reduce(shared)
+    return shared.item() / world()
 
 
 def state() -> "PartialState":

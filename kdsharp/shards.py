@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from filelock import FileLock, Timeout
 
-from kdsharp import files
+from kdsharp import files, keep
 from kdsharp.errors import KdsharpError
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,9 @@ class Writer:
             self.sha256 = {name: files.sha256(_file(self.folder, self.number, name)) for name in self.sizes}
         kept = ("sizes", "photos", "photos_done", "count", "skipped", "sha256")
         files.write_json(_index(self.folder, self.number), {name: getattr(self, name) for name in kept})
+        if self.sha256:
+            whole = [_file(self.folder, self.number, name) for name in self.sizes]
+            keep.store_together([*whole, _index(self.folder, self.number)], _archive(self.number))
 
 
 @contextlib.contextmanager
@@ -112,6 +115,8 @@ def writer(folder: Path, number: int, sizes: dict[str, int], photos: int) -> Ite
             raise KdsharpError(
                 f"Another program is writing the target store in {folder}: wait for it, or choose another folder."
             ) from error
+        if not _index(folder, number).exists():
+            keep.fetch_together(folder, _archive(number))
         shard = _so_far(folder, number, sizes, photos)
         if shard.photos_done < photos:
             for name, side in sizes.items():
@@ -170,3 +175,7 @@ def _index(folder: Path, number: int) -> Path:
 
 def _file(folder: Path, number: int, name: str) -> Path:
     return folder / f"{number:03d}-{name}.u8"
+
+
+def _archive(number: int) -> str:
+    return f"{number:03d}.tar"

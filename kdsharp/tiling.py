@@ -52,7 +52,7 @@ def run_tiled(
         try:
             return _run(network, images, scale, tile, context, blend, device, multiple)
         except RuntimeError as error:  # torch.OutOfMemoryError is one
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(images) == 1 and tile == MIN_TILE:
                 raise KdsharpError(
@@ -131,5 +131,6 @@ def _ramp(length: int, blend: int, fade_in: bool, fade_out: bool) -> Tensor:
     return weights
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch's means that memory ran out, on whichever device."""
     return isinstance(error, torch.OutOfMemoryError) or any(phrase in str(error) for phrase in _NO_MEMORY)

@@ -87,13 +87,8 @@ _CEILING = Network("residual", {"scale": 1, "channels": 64, "blocks": 14, "unshu
 _CALL_S = _sharpen(
     "call-s", _CALLS, _student(2, 16, 5), _training(30_000, 96), _LIKE_CEILING, FIDELITY_TEACHER
 )
-# Made before clean frames and the structure term were found to matter; cards say what that costs.
 _CALL_M = _sharpen(
-    "call-m",
-    dataclasses.replace(_CALLS, clean_share=0.0),
-    _student(2, 32, 6),
-    dataclasses.replace(_training(9000, 96), warmup=0.02),
-    Losses(hr=1.0),
+    "call-m", _CALLS, _student(2, 32, 6), _training(15_000, 96), _LIKE_CEILING, FIDELITY_TEACHER
 )
 _CALL_CEILING = _sharpen(
     "call-ceiling",
@@ -119,7 +114,10 @@ RECIPES: dict[str, Recipe] = {
         _perceptual(_CALL_S),
         _perceptual(_CALL_M),
         _sharpen("blur-s", Blur("gaussian", (0.5, 2.0), lean=3.0), _CALL_S.student, _training(16_000, 96)),
-        _upscale("x2-s", Downscale(2), _student(1, 24, 4, scale=2), _training(20_000, 48, 1e-3)),
+        dataclasses.replace(
+            _upscale("x2-s", Downscale(2), _student(1, 24, 4, scale=2), _training(30_000, 48, 1e-3)),
+            store=dataclasses.replace(_STORE, reductions=(1.0, 1.5, 2.0, 3.0)),
+        ),
         _upscale("x4-s", Downscale(4), _student(1, 32, 5, scale=4), _training(20_000, 40, 1e-3)),
         _X4_M,
         dataclasses.replace(

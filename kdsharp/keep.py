@@ -1,0 +1,86 @@
+"""A folder that outlives the machine, named by KDSHARP_KEEP: on Colab, one on Google Drive.
+
+Training and reading happen on the local disk. Here go copies of the checkpoints and of finished shards of targets, a
+few large files, and from here they come back when the local ones are gone: a notebook that is run again from the top
+on a new machine goes on where the old one was lost.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from kdsharp import files
+from kdsharp.errors import KdsharpError
+
+log = logging.getLogger(__name__)
+
+
+def place_of(path: Path) -> Path | None:
+    """Where the copy of a local file is kept: the same path below KDSHARP_KEEP; None where that is not set."""
+    if not (value := os.environ.get("KDSHARP_KEEP")):
+        return None
+    if not Path(value).is_dir():
+        raise KdsharpError(
+            f"KDSHARP_KEEP is '{value}', but there is no such folder: mount the drive and make the folder, or unset it."
+        )
+    path, root = Path(path).resolve(), files.root().resolve()
+    inside = path.relative_to(root) if path.is_relative_to(root) else Path(path.parent.name, path.name)
+    return Path(value) / inside
+
+
+def store(path: Path) -> None:
+    """Keep a copy of a file; a full or lost drive is a warning, because the local file is the one that counts."""
+    place = place_of(path)
+    if place is None:
+        return
+    try:
+        with open(path, "rb") as source, files.atomic_write(place) as handle:
+            shutil.copyfileobj(source, handle, 1 << 20)
+    except (OSError, KdsharpError) as error:
+        log.warning("%s was not kept: %s", path.name, error)
+
+
+def fetch(path: Path) -> None:
+    """Bring a file back that is kept but not here."""
+    place = place_of(path)
+    if place is None or path.exists() or not place.is_file():
+        return
+    with open(place, "rb") as source, files.atomic_write(path) as handle:
+        shutil.copyfileobj(source, handle, 1 << 20)
+    log.info("%s: taken from %s", path, place)
+
+
+def store_together(paths: list[Path], name: str) -> None:
+    """Keep several files of one folder as one tar, `name`; not again if it is there already."""
+    place = place_of(paths[0].with_name(name))
+    if place is None or place.exists():
+        return
+    try:
+        with files.atomic_write(place) as handle, tarfile.open(fileobj=handle, mode="w") as archive:
+            for path in paths:
+                archive.add(path, path.name)
+    except (OSError, KdsharpError) as error:
+        log.warning("%s was not kept: %s", name, error)
+
+
+def fetch_together(folder: Path, name: str) -> None:
+    """Bring the files of a kept tar back into `folder`; what is there already stays, and so does a damaged tar."""
+    place = place_of(folder / name)
+    if place is None or not place.is_file():
+        return
+    try:
+        with tarfile.open(place) as archive:
+            for member in archive:
+                target = folder / Path(member.name).name
+                if not member.isfile() or target.exists():
+                    continue
+                with (
+                    contextlib.closing(archive.extractfile(member)) as source,
+                    files.atomic_write(target) as handle,
+                ):
+                    shutil.copyfileobj(source, handle, 1 << 20)
+    except (tarfile.TarError, EOFError) as error:
+        log.warning("%s is damaged (%s): its targets are made again", place, error)
