@@ -43,17 +43,21 @@ def _download(chosen: argparse.Namespace) -> None:
 
 
 def _targets(chosen: argparse.Namespace) -> None:
-    from kdsharp import data, recipes, targets
+    from kdsharp import data, parallel, recipes, targets
 
     recipe = _recipe(chosen)
     photos = data.list_photos(chosen.photos, recipe.store.crop) if chosen.photos else None
     photos = photos or data.photos_for(chosen.profile, "train")
-    store = targets.build(chosen.folder, photos, recipe, _teacher(recipe, chosen), chosen.device)
-    print(f"{len(store)} triples of {recipes.to_dict(recipe)['degradation_kind']} crops in {chosen.folder}")
+    device = parallel.device(chosen.device)
+    store = targets.build(chosen.folder, photos, recipe, _teacher(recipe, chosen, device), device)
+    if parallel.rank() == 0:
+        print(
+            f"{len(store)} triples of {recipes.to_dict(recipe)['degradation_kind']} crops in {chosen.folder}"
+        )
 
 
 def _train(chosen: argparse.Namespace) -> None:
-    from kdsharp import data, distill, files, losses, targets
+    from kdsharp import data, distill, files, losses, parallel, targets
 
     recipe = _recipe(chosen)
     folder = chosen.folder or files.work_dir() / "train" / recipe.name
@@ -65,15 +69,20 @@ def _train(chosen: argparse.Namespace) -> None:
     if chosen.validation:
         validation = data.list_photos(chosen.validation, recipe.store.crop)
     weights = recipe.losses
-    teacher = _teacher(recipe, chosen) if weights.teacher or weights.perceptual or weights.features else None
-    store = targets.build(folder / "targets", train, recipe, teacher, chosen.device)
-    held_out = targets.build_validation(folder / "validation", validation, recipe, chosen.device)
+    device = parallel.device(chosen.device)
+    wants_teacher = weights.teacher or weights.perceptual or weights.features
+    teacher = _teacher(recipe, chosen, device) if wants_teacher else None
+    store = targets.build(folder / "targets", train, recipe, teacher, device)
+    held_out = targets.build_validation(folder / "validation", validation, recipe, device)
     vgg = chosen.vgg or losses.vgg_at_hand() or "torchvision"
     if recipe.losses.perceptual:
         print(f"perceptual term: VGG19 from {vgg}")
     guide = teacher.network if teacher and weights.features else None
-    result = distill.train(recipe, store, held_out, folder, chosen.device, vgg, guide=guide)
-    print(f"{result.checkpoint}: {result.history[-1]['val_psnr']:.2f} dB on {len(held_out)} held-out crops")
+    result = distill.train(recipe, store, held_out, folder, device, vgg, guide=guide)
+    if parallel.rank() == 0:
+        print(
+            f"{result.checkpoint}: {result.history[-1]['val_psnr']:.2f} dB on {len(held_out)} held-out crops"
+        )
 
 
 def _evaluate(chosen: argparse.Namespace) -> None:
@@ -202,12 +211,12 @@ def _recipe(chosen: argparse.Namespace):
     return recipe
 
 
-def _teacher(recipe, chosen: argparse.Namespace):
+def _teacher(recipe, chosen: argparse.Namespace, device: str):
     from kdsharp.teacher import load_teacher
 
     # Targets are rounded to bytes: bfloat16 is precise enough, and twice as fast.
     half = recipe.training.half_on_cpu or None
-    return load_teacher(recipe.teacher, chosen.device, half=half) if recipe.teacher else None
+    return load_teacher(recipe.teacher, device, half=half) if recipe.teacher else None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,19 +1,15 @@
-"""More than one process: `accelerate launch -m kdsharp targets|train`, or notebook_launcher on two GPUs.
+"""More than one process: `accelerate launch --multi_gpu -m kdsharp targets|train`, or `torchrun -m kdsharp ...`.
 
-The launcher says in the environment how many processes there are; without one there is a single process, and
-accelerate is not even imported.
+Both launchers say in the environment how many processes there are (WORLD_SIZE) and which of them one is (RANK);
+without a launcher there is a single process, and nothing here does anything.
 """
 
+import atexit
 import os
-from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
-
-from kdsharp.errors import KdsharpError
-
-if TYPE_CHECKING:
-    from accelerate import PartialState
 
 
 def world() -> int:
@@ -27,21 +23,25 @@ def rank() -> int:
 
 
 def device(wanted: str) -> str:
-    """The device of this process: where each has a GPU of its own, `cuda` becomes `cuda:LOCAL_RANK`."""
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if wanted == "cuda" and world() > 1 else wanted
+    """The device of this process: where several share a machine's GPUs, `cuda` becomes `cuda:LOCAL_RANK`."""
+    if wanted != "cuda" or world() == 1:
+        return wanted
+    torch.cuda.set_device(local := int(os.environ.get("LOCAL_RANK", "0")))
+    return f"cuda:{local}"
 
 
 def wait() -> None:
     """Until all processes are here."""
     if world() > 1:
-        state().wait_for_everyone()
+        _join()
+        distributed.barrier()
 
 
 def wrap(module: nn.Module) -> nn.Module:
     """The module with gradients averaged over the processes; as it is, where there is only one."""
     if world() == 1:
         return module
-    state()
+    _join()
     return DistributedDataParallel(module)
 
 
@@ -49,14 +49,13 @@ def mean(value: Tensor) -> float:
     """A scalar's mean over the processes."""
     shared = value.detach().clone()
     if world() > 1:
+        _join()
         distributed.all_reduce(shared)
     return shared.item() / world()
 
 
-def state() -> "PartialState":
-    """The process group, formed at the first call (NCCL on GPUs, gloo on CPUs)."""
-    try:
-        from accelerate import PartialState
-    except ImportError as error:
-        raise KdsharpError("Several processes need accelerate: `pip install accelerate`.") from error
-    return PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU", "false").lower() == "true")
+def _join() -> None:
+    """Form the process group at the first call: NCCL for what lies on GPUs, gloo for the rest."""
+    if not distributed.is_initialized():
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(distributed.destroy_process_group)
