@@ -38,15 +38,22 @@ def load(name_or_path: str | Path) -> tuple[nn.Module, Recipe]:
 
     Raises KdsharpError if there is none of that name, or if the file was not written by `save`.
     """
+    import torch
+
     from kdsharp import student
 
     path = find(name_or_path)
     recipe = recipe_of(path)
     try:
-        network = student.build(recipe.student)
+        with torch.device("meta"):  # shapes without memory: a strange file may claim any size
+            shapes = {name: value.shape for name, value in student.build(recipe.student).state_dict().items()}
         with safe_open(path, "pt") as handle:
-            network.load_state_dict({key: handle.get_tensor(key) for key in handle.keys()})  # noqa: SIM118 (no mapping)
-    except RuntimeError as error:
+            state = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118 (no mapping)
+        if {name: value.shape for name, value in state.items()} != shapes:
+            raise KdsharpError(_FOREIGN.format(path))
+        network = student.build(recipe.student)
+        network.load_state_dict(state)
+    except (KdsharpError, RuntimeError, SafetensorError) as error:
         raise KdsharpError(_FOREIGN.format(path)) from error
     return network.eval().requires_grad_(False), recipe
 
@@ -55,7 +62,7 @@ def recipe_of(path: Path) -> Recipe:
     """The recipe that a network of ours was made by. Raises KdsharpError for a file that `save` did not write."""
     try:
         return recipes.from_dict(json.loads(_metadata(path)[_RECIPE]))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise KdsharpError(_FOREIGN.format(path)) from error
 
 

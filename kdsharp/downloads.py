@@ -6,10 +6,12 @@ import hashlib
 import logging
 import os
 import shutil
+import struct
 import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -126,6 +128,9 @@ def _fetch_patiently(url: str, part: Path, size: int | None, kinds: list[str]) -
 def _fetch(url: str, part: Path, size: int | None, kinds: list[str]) -> dict[str, str]:
     """Append to `part` what is missing of `url`, and return its digests; starts over where there are no ranges."""
     have = _size_of(part)
+    if size is not None and have > size:
+        part.unlink()
+        have = 0
     digests = {kind: hashlib.new(kind) for kind in kinds}
     if size is None or have < size:
         request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
@@ -197,7 +202,7 @@ def _readable_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
     except FileNotFoundError as error:
         raise KdsharpError(f"There is no archive {archive}: check the path.") from error
     # An encrypted member is a RuntimeError, an unknown compression a NotImplementedError.
-    except (zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError) as error:
         raise KdsharpError(
             f"{archive} is damaged or no zip ({error}): delete it and fetch it again."
         ) from error

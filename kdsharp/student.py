@@ -108,16 +108,19 @@ class ResidualNet(FoldedNetwork):
         return self.tail(features + first)
 
 
+LARGEST_OPTION = 1024
 FAMILIES: dict[str, Callable[..., nn.Module]] = {"student": PixelShuffleStudent, "residual": ResidualNet}
 
 
 def build(network: Network) -> nn.Module:
-    """A freshly initialised network. Raises KdsharpError for an unknown family or option."""
+    """A freshly initialised network. Raises KdsharpError for an unknown family or option, or a size beyond reason."""
     if network.family not in FAMILIES:
         raise KdsharpError(f"There is no network '{network.family}'; choose one of {', '.join(FAMILIES)}.")
+    if any(isinstance(value, int) and not 0 <= value <= LARGEST_OPTION for value in network.options.values()):
+        raise KdsharpError(f"A network's sizes lie between 0 and {LARGEST_OPTION}: {network.options}.")
     try:
         return FAMILIES[network.family](**network.options)
-    except TypeError as error:
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise KdsharpError(f"The network '{network.family}' does not take these options: {error}.") from error
 
 

@@ -23,10 +23,10 @@ SHA = hashlib.sha256(PAYLOAD).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves PAYLOAD; `server.plan` says what goes wrong, and how many times (`times`)."""
+    """Serves `server.payload`; `server.plan` says what goes wrong, and how many times (`times`)."""
 
     def do_GET(self) -> None:
-        plan = self.server.plan
+        plan, payload = self.server.plan, self.server.payload
         self.server.requests.append(self.headers.get("Range"))
         faulty = len(self.server.requests) <= plan.get("times", 1_000_000)
         if self.path == "/missing" or (faulty and "status" in plan):
@@ -41,16 +41,16 @@ class Handler(BaseHTTPRequestHandler):
         start = 0
         if (wanted := self.headers.get("Range")) and not plan.get("no_ranges"):
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            if start >= len(PAYLOAD):
+            if start >= len(payload):
                 self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(PAYLOAD)}")
+                self.send_header("Content-Range", f"bytes */{len(payload)}")
                 self.end_headers()
                 return
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(PAYLOAD) - 1}/{len(PAYLOAD)}")
+            self.send_header("Content-Range", f"bytes {start}-{len(payload) - 1}/{len(payload)}")
         else:
             self.send_response(200)
-        body = PAYLOAD[start:]
+        body = payload[start:]
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         body = body[: plan.get("die_after", len(body))] if faulty else body
@@ -73,9 +73,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def serve(**plan: object) -> Iterator[ThreadingHTTPServer]:
+def serve(payload: bytes = PAYLOAD, **plan: object) -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.plan, server.requests = plan, []
+    server.payload, server.plan, server.requests = payload, plan, []
     server.url = f"http://127.0.0.1:{server.server_port}/file"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
