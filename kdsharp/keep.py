@@ -18,6 +18,17 @@ from kdsharp.errors import KdsharpError
 log = logging.getLogger(__name__)
 
 
+def use(folder: str) -> None:
+    """Keep things in `folder` from here on; on Colab, Google Drive is mounted for a folder below /content/drive."""
+    if folder.startswith("/content/drive") and not Path("/content/drive/MyDrive").exists():
+        from google.colab import drive  # there on Colab only
+
+        drive.mount("/content/drive")
+    with files.writing(Path(folder)):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    os.environ["KDSHARP_KEEP"] = folder
+
+
 def place_of(path: Path) -> Path | None:
     """Where the copy of a local file is kept: the same path below KDSHARP_KEEP; None where that is not set."""
     if not (value := os.environ.get("KDSHARP_KEEP")):

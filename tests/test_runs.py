@@ -188,3 +188,12 @@ def test_a_damaged_or_full_drive_costs_nothing(
     monkeypatch.setenv("KDSHARP_KEEP", str(tmp_path / "nowhere"))
     with pytest.raises(KdsharpError, match="KDSHARP_KEEP"):
         keep.place_of(tmp_path)
+
+
+def test_keeping_in_a_folder_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KDSHARP_KEEP", "")
+    keep.use(str(tmp_path / "new" / "folder"))
+    assert keep.place_of(tmp_path / "build" / "a.pt") == tmp_path / "new" / "folder" / "build" / "a.pt"
+    (tmp_path / "taken").write_bytes(b"")
+    with pytest.raises(KdsharpError, match="Cannot write"):
+        keep.use(str(tmp_path / "taken" / "folder"))
