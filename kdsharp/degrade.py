@@ -203,7 +203,7 @@ def _some_noise(images: Tensor, settings: DegradeOnce, generator: torch.Generato
 
 def _levels(images: Tensor) -> Tensor:
     """Per image, the power of two at or above its number of distinct 8-bit values (N, 1, 1, 1)."""
-    counts = [len(torch.unique((image * 255).round())) for image in images]
+    counts = [(image * 255).round().long().flatten().bincount().count_nonzero().item() for image in images]
     return torch.tensor([2.0 ** (max(count, 2) - 1).bit_length() for count in counts])[:, None, None, None]
 
 

@@ -152,3 +152,18 @@ def test_jpeg_quality_is_per_image_and_any_size_works(picture: np.ndarray) -> No
     errors = ((out - images) ** 2).mean((1, 2, 3))
     assert out.shape == images.shape and errors[0] > 4 * errors[1]
     assert jpeg(images[:, :, :1, :1], torch.tensor([10.0, 95.0])).shape == (2, 3, 1, 1)
+
+
+def test_kernels_of_every_size_in_one_batch_are_convolved_alike() -> None:
+    """With and without the zeros around them, small kernels give the same pictures; the window of all is 21."""
+    generator = torch.Generator().manual_seed(3)
+    drawn = torch.cat([kernels.draw(12, KernelMix(), generator), kernels.draw_sinc(4, 0.5, generator)])
+    images = torch.rand(16, 3, 40, 52, generator=generator)
+    padded = torch.nn.functional.pad(images, (10, 10, 10, 10), mode="reflect")
+    wanted = torch.cat(
+        [
+            torch.nn.functional.conv2d(image[:, None], kernel[None, None]).transpose(0, 1)
+            for image, kernel in zip(padded, drawn, strict=True)
+        ]
+    )
+    assert torch.allclose(kernels.convolve(images, drawn), wanted, atol=1e-6)
