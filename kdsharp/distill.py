@@ -77,11 +77,14 @@ def train(
         trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     wants_half = device.startswith("cuda") or settings.half_on_cpu
-    perceptual = Perceptual(vgg, wants_half).to(device) if recipe.losses.perceptual and vgg else None
+    dtype = _half_type(device) if wants_half else torch.float32
+    perceptual = Perceptual(vgg, dtype).to(device) if recipe.losses.perceptual and vgg else None
+    scaler = torch.amp.GradScaler(device.split(":")[0], enabled=dtype is torch.float16)
     parts = {"network": network, "average": average, "optimizer": optimizer}
     parts |= {"match": match} if match else {}
+    parts |= {"scaler": scaler} if scaler.is_enabled() else {}
     step, history = _resume(folder, recipe, parts)
-    half = torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=wants_half)
+    half = torch.autocast(device.split(":")[0], dtype=dtype, enabled=wants_half)
     began = saved = time.monotonic()
     alone = parallel.rank() == 0  # one process writes and speaks
     progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step", disable=not alone)
@@ -111,14 +114,16 @@ def train(
                     f"the last good checkpoint is kept in {folder}."
                 )
             optimizer.zero_grad(set_to_none=True)
-            terms["loss"].backward()
+            scaler.scale(terms["loss"]).backward()
+            scaler.unscale_(optimizer)
             if step % settings.validate_every == 0 and step and not next(network.parameters()).grad.any():
                 raise KdsharpError(
                     f"The network has died by step {step}: no gradient reaches its first layer any more. Lower the "
                     f"learning rate ({settings.learning_rate:g}), or choose another seed; {folder} is left as it is."
                 )
             nn.utils.clip_grad_norm_(trained.parameters(), settings.clip)
-            optimizer.step()
+            scaler.step(optimizer)
+            scaler.update()
             _average(average, network, min(settings.ema, (step + 1) / (step + 10)))
             step += 1
             progress.update()
@@ -200,6 +205,13 @@ def learning_rate(step: int, settings: Training) -> float:
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
 
 
+def _half_type(device: str) -> torch.dtype:
+    """bfloat16 where the hardware computes in it; float16, with its loss scaled, on GPUs before Ampere such as a T4."""
+    if device.startswith("cuda") and torch.cuda.get_device_capability(device) < (8, 0):
+        return torch.float16
+    return torch.bfloat16
+
+
 @torch.no_grad()
 def validate(network: nn.Module, validation: TargetStore, folder: Path, step: int) -> float:
     """Mean PSNR in dB (peak 1, on the student's own planes) to HR over fixed crops; writes a picture of four.
@@ -235,6 +247,7 @@ def _resume(folder: Path, recipe: Recipe, parts: dict[str, Any]) -> tuple[int, l
     if state is None:
         return 0, []
     for name, part in parts.items():
-        part.load_state_dict(state[name])
+        if name in state:  # a run begun on another device has no scaler
+            part.load_state_dict(state[name])
     log.info("resumed %s at step %d", folder, state["step"])
     return state["step"], state["history"]

@@ -31,12 +31,13 @@ class Perceptual(nn.Module):
         weights: `torchvision` downloads torchvision's ImageNet weights; a path names a safetensors file with
             the same keys (`features.N.weight`), whose metadata may hold `mean` and `std` of the input.
 
-    `half` computes the features in bfloat16, as the training loop does with the student's own. Takes RGB or luma
+    `dtype` is what the features are computed in (float16 only for weights that want inputs of about 1: others
+    would overflow, and stay in single precision). Takes RGB or luma
     batches (N, C, H, W) in [0, 1]; luma is repeated to three planes. Raises KdsharpError if the file is missing or
     holds other keys.
     """
 
-    def __init__(self, weights: str | Path = "torchvision", half: bool = False) -> None:
+    def __init__(self, weights: str | Path = "torchvision", dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         mean, std = _IMAGENET_MEAN, _IMAGENET_STD
         if str(weights) == "torchvision":
@@ -44,7 +45,9 @@ class Perceptual(nn.Module):
         else:
             features = vgg19(weights=None).features[: VGG_LAYER + 1]
             mean, std = _load_features(features, Path(weights), mean, std)
-        self.features = features.eval().requires_grad_(False).to(torch.bfloat16 if half else torch.float32)
+        if dtype is torch.float16 and min(std) < 0.1:
+            dtype = torch.float32
+        self.features = features.eval().requires_grad_(False).to(dtype)
         self.register_buffer("mean", torch.tensor(mean)[None, :, None, None])
         self.register_buffer("std", torch.tensor(std)[None, :, None, None])
 

@@ -228,3 +228,18 @@ def test_features_need_a_teacher_that_shows_them(guide: torch.nn.Module | None) 
     network = student.build(Network("student", {"colour": "luma"}))
     with pytest.raises(KdsharpError, match=r"losses\.features"):
         losses.FeatureMatch(network, guide)
+
+
+def test_float16_with_a_scaled_loss_is_resumed_as_it_was(
+    tmp_path: Path, store: targets.TargetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a T4 computes in: the scale of the loss belongs to the checkpoint."""
+    monkeypatch.setattr(distill, "_half_type", lambda _: torch.float16)
+    halved = recipe(training=dataclasses.replace(SETTINGS, half_on_cpu=True))
+    whole = distill.train(halved, store, store, tmp_path / "whole")
+    distill.train(halved, store, store, tmp_path / "parts", watch=lambda step, _: step == 5)
+    kept = torch.load(tmp_path / "parts" / "last.pt", weights_only=True)
+    assert kept["scaler"]["scale"] > 1
+    assert torch.equal(weights(distill.train(halved, store, store, tmp_path / "parts")), weights(whole))
+    single = distill.train(recipe(), store, store, tmp_path / "single")
+    assert whole.history[-1]["val_psnr"] == pytest.approx(single.history[-1]["val_psnr"], abs=0.2)
