@@ -86,13 +86,13 @@ def train(
     step, history = _resume(folder, recipe, parts)
     half = torch.autocast(device.split(":")[0], dtype=dtype, enabled=wants_half)
     began = saved = time.monotonic()
-    alone = parallel.rank() == 0  # one process writes and speaks
-    progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step", disable=not alone)
+    is_first = parallel.rank() == 0
+    progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step", disable=not is_first)
     running: list[float] = []
     reader = Reader(lambda step: draw_batch(store, recipe, step, device), step, settings.steps)
 
     def save() -> None:
-        if alone:
+        if is_first:
             state = {name: part.state_dict() for name, part in parts.items()}
             runs.save(folder, recipe, state | {"step": step, "history": history})
 
@@ -129,7 +129,7 @@ def train(
             progress.update()
             running.append(loss)
             stopped = watch is not None and watch(step, loss)
-            if alone and (step % settings.validate_every == 0 or step == settings.steps or stopped):
+            if is_first and (step % settings.validate_every == 0 or step == settings.steps or stopped):
                 row = {"step": step, "lr": lr} | {name: term.item() for name, term in terms.items()}
                 row |= {
                     "loss": float(np.mean(running)),
@@ -162,7 +162,7 @@ def train(
     log.info("waited for data %.1f %% of the time", 100 * reader.waited / (time.monotonic() - began + 1e-9))
     save()
     path = folder / "student.safetensors"
-    if alone:
+    if is_first:
         checkpoints.save(path, average, recipe, **(history[-1] if history else {}))
         keep.store(path)
     parallel.wait()

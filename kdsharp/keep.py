@@ -48,8 +48,7 @@ def store(path: Path) -> None:
     if place is None:
         return
     try:
-        with open(path, "rb") as source, files.atomic_write(place) as handle:
-            shutil.copyfileobj(source, handle, 1 << 20)
+        _copy(path, place)
     except (OSError, KdsharpError) as error:
         log.warning("%s was not kept: %s", path.name, error)
 
@@ -59,8 +58,7 @@ def fetch(path: Path) -> None:
     place = place_of(path)
     if place is None or path.exists() or not place.is_file():
         return
-    with open(place, "rb") as source, files.atomic_write(path) as handle:
-        shutil.copyfileobj(source, handle, 1 << 20)
+    _copy(place, path)
     log.info("%s: taken from %s", path, place)
 
 
@@ -95,3 +93,9 @@ def fetch_together(folder: Path, name: str) -> None:
                     shutil.copyfileobj(source, handle, 1 << 20)
     except (tarfile.TarError, EOFError) as error:
         log.warning("%s is damaged (%s): its targets are made again", place, error)
+
+
+def _copy(source: Path, destination: Path) -> None:
+    """Whole or not at all."""
+    with open(source, "rb") as opened, files.atomic_write(destination) as handle:
+        shutil.copyfileobj(opened, handle, 1 << 20)

@@ -40,3 +40,16 @@ def saved(tmp_path: Path) -> Path:
     recipe = recipes.preset("video-call")
     torch.manual_seed(0)
     return checkpoints.save(tmp_path / "mine.safetensors", student.build(recipe.student), recipe, steps=7)
+
+
+@pytest.fixture
+def guide():
+    """An untrained teacher of scale 4, small enough for any test."""
+    import torch
+
+    from kdsharp import student, teacher
+    from kdsharp.recipes import Network
+
+    torch.manual_seed(0)
+    network = student.build(Network("residual", {"scale": 4, "channels": 8, "blocks": 1}))
+    return teacher.Teacher("tiny", 4, network.eval().requires_grad_(False))

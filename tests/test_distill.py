@@ -25,13 +25,6 @@ def recipe(**changed: object) -> Recipe:
 
 
 @pytest.fixture
-def guide() -> teacher.Teacher:
-    torch.manual_seed(0)
-    network = student.build(Network("residual", {"scale": 4, "channels": 8, "blocks": 1}))
-    return teacher.Teacher("tiny", 4, network.eval().requires_grad_(False))
-
-
-@pytest.fixture
 def store(tmp_path: Path, guide: teacher.Teacher) -> targets.TargetStore:
     return targets.build(tmp_path / "store", data.embedded_photos("train"), recipe(), guide)
 

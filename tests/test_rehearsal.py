@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from test_downloads import serve
 
-from kdsharp import checkpoints, data, distill, downloads, recipes, student, targets, teacher
+from kdsharp import checkpoints, data, distill, downloads, recipes, targets, teacher
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Network
 
 
 def div2k_zip(split: str, first: int, count: int) -> tuple[bytes, dict[str, np.ndarray]]:
@@ -39,7 +37,9 @@ def archive_of(content: bytes, urls: list[str], images: int) -> data.Archive:
 
 
 @pytest.mark.heavy
-def test_full_from_a_server_that_misbehaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_from_a_server_that_misbehaves(
+    tmp_path: Path, guide: teacher.Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(downloads, "_PAUSES", (0.0, 0.0))
     train, train_pictures = div2k_zip("train", 1, 6)
     valid, _ = div2k_zip("valid", 801, 2)
@@ -67,9 +67,6 @@ def test_full_from_a_server_that_misbehaves(tmp_path: Path, monkeypatch: pytest.
     recipe = recipes.preset("video-call", "full")
     settings = ["training.steps=6", "training.batch=4", "training.patch=32", "training.validate_every=3"]
     recipe = recipes.override(recipe, [*settings, "store.crops_per_photo=4", "losses.perceptual=0"])
-    torch.manual_seed(0)
-    network = student.build(Network("residual", {"scale": 4, "channels": 8, "blocks": 1}))
-    guide = teacher.Teacher("tiny", 4, network.eval().requires_grad_(False))
     store = targets.build(tmp_path / "targets", photos, recipe, guide)
     validation = targets.build_validation(tmp_path / "validation", held_out, recipe)
     result = distill.train(recipe, store, validation, tmp_path / "run")

@@ -15,9 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from kdsharp import data, recipes, student, targets, teacher
+from kdsharp import data, recipes, targets, teacher
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Losses, Network, Recipe, Store
+from kdsharp.recipes import Losses, Recipe, Store
 
 SMALL = Store(crop=64, crops_per_photo=6, group=2)
 
@@ -31,13 +31,6 @@ def recipe(**changed: object) -> Recipe:
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two photos a shard, so that four photos make two."""
     monkeypatch.setattr(targets, "PHOTOS_PER_SHARD", 2)
-
-
-@pytest.fixture
-def guide() -> teacher.Teacher:
-    torch.manual_seed(0)
-    network = student.build(Network("residual", {"scale": 4, "channels": 8, "blocks": 1}))
-    return teacher.Teacher("tiny", 4, network.eval().requires_grad_(False))
 
 
 @pytest.fixture
