@@ -1,9 +1,11 @@
 """Turn sharp photographs into what a bad camera, a resize, or a video call leaves of them.
 
 `degrade` takes a batch of HR images and a recipe's degradation and returns every stage by name, so that each
-can be looked at. Randomness comes from the generator alone: the same seed gives the same pictures.
+can be looked at. Randomness comes from the generator alone: on one kind of device the same seed gives the same
+pictures. What is drawn once (kernels, sizes, qualities) is the same everywhere; noise is drawn where the pictures lie.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -59,19 +61,19 @@ def resize(images: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 def add_noise(images: Tensor, sigma: Tensor, grey: Tensor, generator: torch.Generator) -> Tensor:
     """Gaussian noise of `sigma` (N,) in [0, 1] units; where `grey` (N,) is true, the same on R, G and B."""
-    noise = torch.randn(images.shape, generator=generator)
-    noise = torch.where(grey[:, None, None, None], noise[:, :1], noise)
-    return (images + noise.to(images) * sigma.to(images)[:, None, None, None]).clamp(0, 1)
+    noise = torch.randn(images.shape, generator=_beside(images, generator), device=images.device)
+    noise = torch.where(grey.to(images.device)[:, None, None, None], noise[:, :1], noise)
+    return (images + noise * sigma.to(images)[:, None, None, None]).clamp(0, 1)
 
 
 def add_poisson_noise(images: Tensor, scale: Tensor, grey: Tensor, generator: torch.Generator) -> Tensor:
     """Shot noise as Real-ESRGAN's: its variance grows with brightness, its strength with `scale` (N,)."""
-    source = images.cpu()
-    luma = (source * torch.tensor([0.299, 0.587, 0.114])[None, :, None, None]).sum(1, keepdim=True)
-    source = torch.where(grey[:, None, None, None], luma, source)
+    weights = images.new_tensor([0.299, 0.587, 0.114])[None, :, None, None]
+    luma = (images * weights).sum(1, keepdim=True)
+    source = torch.where(grey.to(images.device)[:, None, None, None], luma, images)
     levels = _levels(source)
-    noise = torch.poisson(source * levels, generator=generator) / levels - source
-    return (images + (noise * scale[:, None, None, None]).to(images)).clamp(0, 1)
+    noise = _poisson(source * levels, generator) / levels - source
+    return (images + noise * scale.to(images)[:, None, None, None]).clamp(0, 1)
 
 
 def quantise(images: Tensor) -> Tensor:
@@ -203,8 +205,31 @@ def _some_noise(images: Tensor, settings: DegradeOnce, generator: torch.Generato
 
 def _levels(images: Tensor) -> Tensor:
     """Per image, the power of two at or above its number of distinct 8-bit values (N, 1, 1, 1)."""
-    counts = [(image * 255).round().long().flatten().bincount().count_nonzero().item() for image in images]
-    return torch.tensor([2.0 ** (max(count, 2) - 1).bit_length() for count in counts])[:, None, None, None]
+    values = (images * 255).round().long().flatten(1)
+    seen = torch.zeros(len(images), 256, device=images.device).scatter_(1, values, 1.0)
+    return 2 ** seen.sum(1).clamp(min=2).log2().ceil()[:, None, None, None]
+
+
+def _poisson(rates: Tensor, generator: torch.Generator) -> Tensor:
+    """Poisson draws; on a processor each image has a generator of its own, so that all cores draw."""
+    if rates.is_cuda:
+        return torch.poisson(rates, _beside(rates, generator))
+    seeds = torch.randint(2**62, (len(rates),), generator=generator).tolist()
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        drawn = pool.map(_poisson_of_one, rates.cpu(), seeds)
+        return torch.stack(list(drawn)).to(rates)
+
+
+def _poisson_of_one(rates: Tensor, seed: int) -> Tensor:
+    return torch.poisson(rates, torch.Generator().manual_seed(seed))
+
+
+def _beside(images: Tensor, generator: torch.Generator) -> torch.Generator:
+    """The generator itself on a processor; on a GPU one of that GPU, seeded by it, so that nothing is copied there."""
+    if images.device.type == "cpu":
+        return generator
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    return torch.Generator(images.device).manual_seed(seed)
 
 
 def _pick(names: tuple[str, ...], generator: torch.Generator) -> str:

@@ -76,20 +76,33 @@ def defocus(radius: Tensor, size: int = KERNEL_SIZE) -> Tensor:
 
 def draw(count: int, mix: KernelMix, generator: torch.Generator) -> Tensor:
     """`count` kernels (N, 21, 21) drawn as Real-ESRGAN draws them; smaller ones are padded with zeros."""
-    return torch.cat([_draw_one(mix, generator) for _ in range(count)])
+    sizes = _odd_sizes(count, generator)
+    is_sinc = uniform(count, (0.0, 1.0), generator) < mix.sinc_probability
+    odds = torch.tensor(mix.shape_probabilities)
+    drawn = torch.multinomial(odds, count, replacement=True, generator=generator).tolist()
+    turns = torch.tensor(["aniso" in mix.shapes[index] for index in drawn])
+    families = [mix.shapes[index].rpartition("_")[0] or "gaussian" for index in drawn]
+    sigma_x = uniform(count, mix.sigma, generator)
+    sigma_y = torch.where(turns, uniform(count, mix.sigma, generator), sigma_x)
+    theta = torch.where(turns, uniform(count, (-math.pi, math.pi), generator), 0.0)
+    values = _draw_sinc(sizes, generator)
+    bounds = {"generalized": mix.beta_generalized, "plateau": mix.beta_plateau}
+    for family in ("gaussian", *bounds):
+        beta = _betas(count, bounds.get(family, (1.0, 1.0)), generator)
+        chosen = torch.tensor([one == family for one in families]) & ~is_sinc
+        made = gaussian_like(sigma_x, sigma_y, theta, beta, family)
+        values = torch.where(chosen[:, None, None], made, values)
+    return _windowed(values, sizes)
 
 
 def draw_sinc(count: int, probability: float, generator: torch.Generator) -> Tensor:
     """`count` final sinc kernels; with probability 1 - `probability` a kernel is the identity."""
-    identity = torch.zeros(1, KERNEL_SIZE, KERNEL_SIZE)
-    identity[:, KERNEL_SIZE // 2, KERNEL_SIZE // 2] = 1
-    kernels = []
-    for _ in range(count):
-        size = _odd_size(generator)
-        cutoff = uniform(1, (SINC_CUTOFF_LOW[0], math.pi), generator)
-        keep = uniform(1, (0.0, 1.0), generator).item() < probability
-        kernels.append(_padded(sinc(cutoff, size)) if keep else identity)
-    return torch.cat(kernels)
+    sizes = _odd_sizes(count, generator)
+    keep = uniform(count, (0.0, 1.0), generator) < probability
+    cutoff = uniform(count, (SINC_CUTOFF_LOW[0], math.pi), generator)
+    identity = torch.zeros(KERNEL_SIZE, KERNEL_SIZE)
+    identity[KERNEL_SIZE // 2, KERNEL_SIZE // 2] = 1
+    return torch.where(keep[:, None, None], _windowed(sinc(cutoff), sizes), identity)
 
 
 def convolve(images: Tensor, kernels: Tensor) -> Tensor:
@@ -100,8 +113,8 @@ def convolve(images: Tensor, kernels: Tensor) -> Tensor:
     """
     largest = kernels.shape[-1]
     mode = "reflect" if min(images.shape[-2:]) > largest // 2 else "replicate"
+    needed, done = _support(kernels), 0  # before the move: a GPU would have to be waited for
     kernels = kernels.to(images)
-    needed, done = _support(kernels), 0
     result = torch.empty_like(images, memory_format=torch.contiguous_format)
     for window in sorted({min(window, largest) for window in (*WINDOWS, largest)}):
         chosen = ((needed > done) & (needed <= window)).nonzero()[:, 0].to(images.device)
@@ -120,29 +133,22 @@ def uniform(count: int, bounds: tuple[float, float], generator: torch.Generator)
     return low + (high - low) * torch.rand(count, generator=generator)
 
 
-def _draw_one(mix: KernelMix, generator: torch.Generator) -> Tensor:
-    size = _odd_size(generator)
-    if uniform(1, (0, 1), generator).item() < mix.sinc_probability:
-        return _padded(sinc(uniform(1, (SINC_CUTOFF_LOW[size >= 13], math.pi), generator), size))
-    weights = torch.tensor(mix.shape_probabilities)
-    name = mix.shapes[int(torch.multinomial(weights, 1, generator=generator))]
-    sigma_x = uniform(1, mix.sigma, generator)
-    sigma_y, theta = sigma_x, torch.zeros(1)
-    if "aniso" in name:
-        sigma_y, theta = uniform(1, mix.sigma, generator), uniform(1, (-math.pi, math.pi), generator)
-    shape = name.split("_")[0] if "_" in name else "gaussian"
-    bounds = mix.beta_generalized if shape == "generalized" else mix.beta_plateau
-    return _padded(gaussian_like(sigma_x, sigma_y, theta, _beta(bounds, generator), shape, size))
+def _draw_sinc(sizes: Tensor, generator: torch.Generator) -> Tensor:
+    """Sinc kernels (N, 21, 21) whose lowest cutoff depends on the window, as Real-ESRGAN's."""
+    low = torch.where(sizes < 13, *SINC_CUTOFF_LOW)
+    return sinc(low + (math.pi - low) * uniform(len(sizes), (0.0, 1.0), generator))
 
 
-def _beta(bounds: tuple[float, float], generator: torch.Generator) -> Tensor:
+def _betas(count: int, bounds: tuple[float, float], generator: torch.Generator) -> Tensor:
     """Half of the exponents lie below 1 and half above, whatever the range."""
-    below = uniform(1, (0, 1), generator).item() < 0.5
-    return uniform(1, (bounds[0], 1.0) if below else (1.0, bounds[1]), generator)
+    below = uniform(count, (0.0, 1.0), generator) < 0.5
+    sides = (uniform(count, (bounds[0], 1.0), generator), uniform(count, (1.0, bounds[1]), generator))
+    return torch.where(below, *sides)
 
 
-def _odd_size(generator: torch.Generator) -> int:
-    return int(torch.randint(3, 11, (1,), generator=generator)) * 2 + 1
+def _odd_sizes(count: int, generator: torch.Generator) -> Tensor:
+    """Window sides (N,) of 7, 9, ... 21 pixels."""
+    return torch.randint(3, 11, (count,), generator=generator) * 2 + 1
 
 
 def _support(kernels: Tensor) -> Tensor:
@@ -153,9 +159,11 @@ def _support(kernels: Tensor) -> Tensor:
     return kernels.shape[-1] - 2 * margins
 
 
-def _padded(kernels: Tensor) -> Tensor:
-    margin = (KERNEL_SIZE - kernels.shape[-1]) // 2
-    return F.pad(kernels, (margin, margin, margin, margin))
+def _windowed(kernels: Tensor, sizes: Tensor) -> Tensor:
+    """Kernels (N, K, K) with zeros outside a centred window of each one's size (N,), summing to 1 again."""
+    distance = (torch.arange(kernels.shape[-1]) - kernels.shape[-1] // 2).abs()
+    inside = torch.maximum(distance[:, None], distance) <= (sizes // 2)[:, None, None]
+    return _normalised(kernels * inside)
 
 
 def _normalised(kernels: Tensor) -> Tensor:
