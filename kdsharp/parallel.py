@@ -1,15 +1,42 @@
 """More than one process: `accelerate launch --multi_gpu -m kdsharp targets|train`, or `torchrun -m kdsharp ...`.
 
-Both launchers say in the environment how many processes there are (WORLD_SIZE) and which of them one is (RANK);
+Launchers say in the environment how many processes there are (WORLD_SIZE) and which of them one is (RANK);
 without a launcher there is a single process, and nothing here does anything.
 """
 
 import atexit
+import logging
 import os
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+log = logging.getLogger(__name__)
+
+# A process that has touched a GPU cannot be split into several any more: looking whether there is one must not do that.
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+
+
+def in_notebook(work: Callable[[], None]) -> bool:
+    """Call `work` in one process for each GPU where there are several (Kaggle: two T4); returns whether it did.
+
+    With one GPU or none it does nothing, and the notebook's next cells do the work; so they do, after a word in the
+    log, where this kernel has already used a GPU. Needs accelerate, which Colab and Kaggle have.
+    """
+    count = torch.cuda.device_count()
+    if count < 2:
+        return False
+    if torch.cuda.is_initialized():
+        log.warning(
+            "one of %d GPUs is used: restart the kernel and run the notebook from the top for all", count
+        )
+        return False
+    from accelerate import notebook_launcher
+
+    notebook_launcher(work, num_processes=count)
+    return True
 
 
 def world() -> int:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kdsharp import data
+from kdsharp import data, parallel
 
 pytest.importorskip("accelerate")
 
@@ -59,3 +59,51 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     one, two = (load_file(tmp_path / processes / "student.safetensors") for processes in "12")
     for name, value in one.items():
         assert torch.allclose(value, two[name], atol=2e-4), name
+
+
+IN_NOTEBOOK = """
+import sys, torch
+from pathlib import Path
+from kdsharp import data, distill, parallel, recipes, targets
+recipe = recipes.override(recipes.preset("video-call", "quick"), [*sys.argv[3:], "training.batch=8"])
+folder, photos = Path(sys.argv[1]), data.embedded_photos()
+
+def everything():
+    torch.cuda.device_count = real
+    store = targets.build(folder / "targets", photos, recipe, None)
+    held_out = targets.build_validation(folder / "validation", data.embedded_photos("val"), recipe)
+    distill.train(recipe, store, held_out, folder)
+    (folder / f"rank-{parallel.rank()}").touch()
+
+real, torch.cuda.device_count = torch.cuda.device_count, lambda: int(sys.argv[2])
+if parallel.in_notebook(everything) != (sys.argv[2] == "2"):
+    sys.exit("wrong number of processes")
+if sys.argv[2] != "2":
+    everything()
+"""
+
+
+@pytest.mark.heavy
+def test_a_notebook_with_two_gpus_trains_in_two_processes(tmp_path: Path) -> None:
+    """Two GPUs are pretended, the processes compute on the CPU: what counts is that they are two, and agree."""
+    for count in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", IN_NOTEBOOK, str(tmp_path / count), count, *SETTINGS],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert sorted(path.name for path in (tmp_path / "2").glob("rank-*")) == ["rank-0", "rank-1"]
+    one, two = (json.loads((tmp_path / count / "history.json").read_text()) for count in "12")
+    assert one != two
+    for first, second in zip(one, two, strict=True):
+        assert first["loss"] == pytest.approx(second["loss"], rel=1e-4)
+
+
+def test_a_used_gpu_is_not_split(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    assert not parallel.in_notebook(lambda: pytest.fail("must not run"))
+    assert "restart the kernel" in caplog.text
