@@ -1,11 +1,13 @@
 """One shard of a target store: raw `uint8` crops that grow photo by photo, and survive being killed at any point.
 
-Bytes are only ever appended, and count only once the shard's JSON says so: what was appended after the last JSON is
-cut off when the shard is taken up again. The JSON of a finished shard holds the SHA-256 of its files.
+Bytes are only ever appended, and count only once the shard's JSON says so, which is written every few seconds: what was
+appended after it is cut off when the shard is taken up again. The JSON of a finished shard holds its files' SHA-256.
 """
 
 import contextlib
 import logging
+import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,10 @@ from kdsharp import files, keep
 from kdsharp.errors import KdsharpError
 
 log = logging.getLogger(__name__)
+
+COMMIT_SECONDS = (
+    2.0  # a commit waits for the disk: with one for each of ten thousand small photos, little else is done
+)
 
 
 class Crops(Sequence):
@@ -71,13 +77,13 @@ class Writer:
     skipped: dict[str, str] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
     handles: dict[str, BinaryIO] = field(default_factory=dict, repr=False)
+    committed: float = field(default_factory=time.monotonic, repr=False)
 
     def add(self, crops: dict[str, np.ndarray]) -> None:
         """Append the crops of the next photo, by name, each `uint8` (n, side, side, 3)."""
         with files.writing(self.folder):
             for name, handle in self.handles.items():
                 handle.write(np.ascontiguousarray(crops[name]).data)
-                handle.flush()
         self.count += len(crops["hr"])
         self._done()
 
@@ -86,15 +92,24 @@ class Writer:
         self.skipped[name] = why
         self._done()
 
-    def _done(self) -> None:
-        self.photos_done += 1
+    def commit(self) -> None:
+        """Make what was added so far count, whatever happens from here on."""
+        for handle in self.handles.values():
+            handle.flush()
+            os.fsync(handle.fileno())
         if self.photos_done == self.photos:
             self.sha256 = {name: files.sha256(_file(self.folder, self.number, name)) for name in self.sizes}
         kept = ("sizes", "photos", "photos_done", "count", "skipped", "sha256")
         files.write_json(_index(self.folder, self.number), {name: getattr(self, name) for name in kept})
+        self.committed = time.monotonic()
         if self.sha256:
             whole = [_file(self.folder, self.number, name) for name in self.sizes]
             keep.store_together([*whole, _index(self.folder, self.number)], _archive(self.number))
+
+    def _done(self) -> None:
+        self.photos_done += 1
+        if self.photos_done == self.photos or time.monotonic() - self.committed > COMMIT_SECONDS:
+            self.commit()
 
 
 @contextlib.contextmanager
@@ -123,7 +138,11 @@ def writer(folder: Path, number: int, sizes: dict[str, int], photos: int) -> Ite
                 handle = opened.enter_context(open(_file(folder, number, name), "ab"))
                 handle.truncate(shard.count * side * side * 3)
                 shard.handles[name] = handle
-        yield shard
+        try:
+            yield shard
+        except KeyboardInterrupt:
+            shard.commit()
+            raise
 
 
 def read(folder: Path, number: int) -> Shard:

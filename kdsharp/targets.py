@@ -195,7 +195,7 @@ def _identity(photos: list[Path], recipe: Recipe, teacher: Teacher | None) -> di
     kept = ("task", "scale", "degradation", "degradation_kind", "store")
     identity = {key: described[key] for key in kept}
     identity["teacher"] = teacher.name if teacher else None
-    identity["photos"] = [photo.name for photo in photos]
+    identity["photos"] = [[photo.name, photo.stat().st_size if photo.exists() else 0] for photo in photos]
     return json.loads(json.dumps(identity))
 
 

@@ -209,13 +209,18 @@ def test_reopening_does_not_ask_the_teacher(store: targets.TargetStore) -> None:
     assert content(reopened) == content(store)
 
 
-def test_store_of_another_recipe_is_left_alone(store: targets.TargetStore, guide: teacher.Teacher) -> None:
+def test_store_of_another_recipe_is_left_alone(
+    store: targets.TargetStore, guide: teacher.Teacher, tmp_path: Path
+) -> None:
     before = bytes_of(store.folder)
     for other in (recipe(store=Store(crop=48)), recipe(scale=2)):
         with pytest.raises(KdsharpError, match="another recipe"):
             targets.build(store.folder, data.embedded_photos("train"), other, guide)
-    with pytest.raises(KdsharpError, match="another recipe"):
-        targets.build(store.folder, data.embedded_photos("train")[:3], recipe(), guide)
+    photos = data.embedded_photos("train")
+    namesake = data.write_image(tmp_path / photos[0].name, np.zeros((200, 200, 3), np.uint8))
+    for others in (photos[:3], [namesake, *photos[1:]]):
+        with pytest.raises(KdsharpError, match="set of photos"):
+            targets.build(store.folder, others, recipe(), guide)
     assert bytes_of(store.folder) == before
 
 
@@ -257,6 +262,37 @@ def test_photos_with_odd_names_and_a_huge_one(tmp_path: Path) -> None:
     assert len(photos) == 7
     made = targets.build(tmp_path / "s", photos, recipe(), None)
     assert len(made) == 7 * 6 and not made.about["skipped"]
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_ten_thousand_photos_some_of_them_broken_huge_or_odd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "PHOTOS_PER_SHARD", 32)
+    folder = tmp_path / "много photos.d"
+    folder.mkdir()
+    good = data.write_image(tmp_path / "good.png", data.read_image(data.embedded_photos("val")[0])[:80, :90])
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(
+        good.read_bytes()[:-500]
+    )  # the head is whole: it is found out when its pixels are read
+    huge = tmp_path / "huge.png"
+    Image.new("L", (10_000, 10_000), 128).save(huge)
+    counts = {good: 9_880, broken: 100, huge: 2}
+    for source, count in counts.items():
+        for number in range(count):
+            os.link(source, folder / f"{source.stem} {number}..№.png")
+    for number in range(18):
+        (folder / f"no picture {number}.png").write_bytes(b"GIF89a" * number)
+    photos = data.list_photos(folder)
+    one = recipe(store=Store(crop=64, crops_per_photo=1, group=1))
+    made = targets.build(tmp_path / "s", photos, one, None)
+    assert len(list(folder.iterdir())) == 10_000
+    assert len(made) == 9_882 and len(photos) - len(made.about["skipped"]) == 9_882
+    assert all(name.startswith("broken") for name in made.about["skipped"])
+    reopened = targets.build(tmp_path / "s", photos, one, None)
+    assert np.array_equal(reopened.hr[9_000], made.hr[9_000])
 
 
 def test_a_photo_is_shrunk_before_its_crops_are_cut(tmp_path: Path) -> None:
