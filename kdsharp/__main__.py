@@ -43,13 +43,13 @@ def _download(chosen: argparse.Namespace) -> None:
 
 
 def _targets(chosen: argparse.Namespace) -> None:
-    from kdsharp import data, parallel, recipes, targets
+    from kdsharp import parallel, recipes, systems, targets
 
-    recipe = _recipe(chosen)
-    photos = data.list_photos(chosen.photos, recipe.store.crop) if chosen.photos else None
-    photos = photos or data.photos_for(chosen.profile, "train")
+    recipe = systems.for_folder(_recipe(chosen), chosen.photos)
     device = parallel.device(chosen.device)
-    store = targets.build(chosen.folder, photos, recipe, _teacher(recipe, chosen, device), device)
+    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0)
+    guide = systems.teacher_of(recipe, photos, chosen.folder, chosen.profile, device)
+    store = targets.build(chosen.folder, photos.train, recipe, guide, device)
     if parallel.rank() == 0:
         print(
             f"{len(store)} triples of {recipes.to_dict(recipe)['degradation_kind']} crops in {chosen.folder}"
@@ -57,54 +57,57 @@ def _targets(chosen: argparse.Namespace) -> None:
 
 
 def _train(chosen: argparse.Namespace) -> None:
-    from kdsharp import data, distill, files, losses, parallel, targets
+    from kdsharp import data, files, parallel, systems
 
-    recipe = _recipe(chosen)
+    recipe = systems.for_folder(_recipe(chosen), chosen.photos)
     folder = chosen.folder or files.work_dir() / "train" / recipe.name
-    if chosen.photos:
-        train, validation = data.holdout(data.list_photos(chosen.photos, recipe.store.crop), chosen.holdout)
-    else:
-        train = data.photos_for(chosen.profile, "train")
-        validation = data.photos_for(chosen.profile, "val")
+    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, chosen.holdout)
     if chosen.validation:
-        validation = data.list_photos(chosen.validation, recipe.store.crop)
-    weights = recipe.losses
-    device = parallel.device(chosen.device)
-    wants_teacher = weights.teacher or weights.perceptual or weights.features
-    teacher = _teacher(recipe, chosen, device) if wants_teacher else None
-    store = targets.build(folder / "targets", train, recipe, teacher, device)
-    held_out = targets.build_validation(folder / "validation", validation, recipe, device)
-    vgg = chosen.vgg or losses.vgg_at_hand() or "torchvision"
-    if recipe.losses.perceptual:
-        print(f"perceptual term: VGG19 from {vgg}")
-    guide = teacher.network if teacher and weights.features else None
-    result = distill.train(recipe, store, held_out, folder, device, vgg, guide=guide)
-    if parallel.rank() == 0:
-        print(
-            f"{result.checkpoint}: {result.history[-1]['val_psnr']:.2f} dB on {len(held_out)} held-out crops"
+        photos = dataclasses.replace(
+            photos, validation=data.list_photos(chosen.validation, recipe.store.crop)
         )
+    device = parallel.device(chosen.device)
+    result = systems.train(recipe, photos, folder, chosen.profile, device, chosen.vgg)
+    if parallel.rank() == 0:
+        print(f"{result.checkpoint}: {result.history[-1]['val_psnr']:.2f} dB on held-out crops")
 
 
 def _evaluate(chosen: argparse.Namespace) -> None:
-    from kdsharp import data, evaluate, files, recipes, sharpen, teacher
+    from kdsharp import evaluate, files
 
     if chosen.report is not None:
         _report(chosen.report, chosen.json)
         return
-    if chosen.benchmark:
-        rows = evaluate.benchmark_rows(chosen.benchmark, chosen.student)
-    else:
-        student = sharpen.load_student(chosen.student, chosen.device)
-        photos = data.list_photos(chosen.photos) if chosen.photos else data.embedded_photos("val")
-        if student.recipe.task == "sharpen":
-            settings = evaluate.fixed_call(chosen.shrink, chosen.quality)
-        else:
-            settings = recipes.Downscale(scale=student.scale)
-        guide = teacher.load_teacher(chosen.teacher, chosen.device) if chosen.teacher else None
-        rows = evaluate.evaluate_student(student, student.recipe, photos, settings, 0, guide)
+    found = evaluate.benchmark_rows(chosen.benchmark, chosen.student or "x4-s") if chosen.benchmark else None
+    rows = found or _on_photos(chosen)
     print(evaluate.format_table(rows))
     if chosen.json:
         files.write_json(chosen.json, rows)
+
+
+def _on_photos(chosen: argparse.Namespace) -> list[dict]:
+    """A student on photographs that it never saw: a preset's own damage, or one call or shrinking as asked."""
+    from kdsharp import data, evaluate, files, recipes, sharpen, systems, teacher
+
+    if chosen.preset:
+        trained = files.work_dir() / "train" / chosen.preset / "student.safetensors"
+        if chosen.student is None and not trained.is_file():
+            raise KdsharpError(f"There is no {trained}: run `kdsharp train {chosen.preset}` first.")
+    student = sharpen.load_student(chosen.student or (trained if chosen.preset else "call-s"), chosen.device)
+    recipe = student.recipe
+    if chosen.preset:
+        settings = recipe.degradation
+        photos = systems.photos_of(recipe, chosen.profile).validation
+    elif recipe.task == "sharpen":
+        settings = evaluate.fixed_call(chosen.shrink, chosen.quality)
+    else:
+        settings = recipes.Downscale(scale=student.scale)
+    if chosen.photos:
+        photos = data.list_photos(chosen.photos)
+    elif not chosen.preset:
+        photos = data.embedded_photos("val")
+    guide = teacher.load_teacher(chosen.teacher, chosen.device) if chosen.teacher else None
+    return evaluate.evaluate_student(student, recipe, photos, settings, 0, guide)
 
 
 def _report(sections: list[str], path: Path | None) -> None:
@@ -122,7 +125,7 @@ def _report(sections: list[str], path: Path | None) -> None:
 
 
 def _ablate(chosen: argparse.Namespace) -> None:
-    from kdsharp import ablation, data, files, losses, zoo
+    from kdsharp import ablation, data, files, perceptual, zoo
 
     recipe = _recipe(chosen)
     photos = data.list_photos(chosen.photos, recipe.store.crop) if chosen.photos else None
@@ -131,7 +134,7 @@ def _ablate(chosen: argparse.Namespace) -> None:
     own = recipe.teacher if recipe.teacher != zoo.FIDELITY_TEACHER else None
     teacher = chosen.teacher or own or zoo.PERCEPTUAL_TEACHER
     variants = ablation.variants(teacher, chosen.fidelity_teacher)
-    vgg = chosen.vgg or losses.vgg_at_hand() or "torchvision"
+    vgg = chosen.vgg or perceptual.vgg_at_hand() or "torchvision"
     folder = chosen.folder or files.work_dir() / "ablation"
     rows = ablation.run(recipe, variants, chosen.seeds, photos, held_out, folder, vgg, chosen.device)
     print(ablation.format_table(rows))
@@ -204,19 +207,14 @@ def _recipe(chosen: argparse.Namespace):
     """The preset with what the command line changes."""
     from kdsharp import recipes, zoo
 
-    known = zoo.RECIPES.get(chosen.preset) or recipes.preset(chosen.preset, chosen.profile)
+    name = chosen.named or chosen.preset
+    if name is None:
+        raise KdsharpError(f"Which preset? Give one of {', '.join(recipes.PRESETS)}.")
+    known = zoo.RECIPES.get(name) or recipes.preset(name, chosen.profile)
     recipe = recipes.override(known, chosen.set)
     if getattr(chosen, "teacher", None):
         recipe = dataclasses.replace(recipe, teacher=chosen.teacher)
     return recipe
-
-
-def _teacher(recipe, chosen: argparse.Namespace, device: str):
-    from kdsharp.teacher import load_teacher
-
-    # Targets are rounded to bytes: bfloat16 is precise enough, and twice as fast.
-    half = recipe.training.half_on_cpu or None
-    return load_teacher(recipe.teacher, device, half=half) if recipe.teacher else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -238,7 +236,8 @@ def _parser() -> argparse.ArgumentParser:
     def common(added: argparse.ArgumentParser, *, preset: bool = False) -> None:
         added.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
         if preset:
-            added.add_argument("preset", choices=systems, metavar="PRESET", help=", ".join(systems))
+            added.add_argument("named", choices=systems, nargs="?", metavar="PRESET", help=", ".join(systems))
+            added.add_argument("--preset", choices=systems, metavar="PRESET", help="the same by name")
             added.add_argument("--profile", choices=PROFILES, default="full", help="default: %(default)s")
             added.add_argument(
                 "--photos", type=Path, help="a folder of your own photographs instead of DIV2K"
@@ -270,7 +269,13 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("evaluate", _evaluate, "PSNR and SSIM beside doing nothing, bicubic and unsharp mask")
     common(added)
-    added.add_argument("--student", default="call-s", help="name or file (default: %(default)s)")
+    added.add_argument("--student", help="name or file (default: call-s, or what --preset has trained)")
+    added.add_argument(
+        "--preset", choices=PRESETS, help="the student of `train PRESET`, on the preset's own damage"
+    )
+    added.add_argument(
+        "--profile", choices=PROFILES, default="full", help="of --preset (default: %(default)s)"
+    )
     added.add_argument("--teacher", help="a teacher to compare with, by name or file")
     added.add_argument(
         "--photos", type=Path, help="a folder of sharp photographs (default: the embedded ones)"

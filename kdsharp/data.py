@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kdsharp import downloads, files
+from kdsharp.damages import Degradation, Pairs
 from kdsharp.errors import KdsharpError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SHARP, BLURRED = "sharp_Image", "blur_Image"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 EMBEDDED = {
     "train": ("chelsea.png", "rocket.jpg", "motorcycle_left.png", "motorcycle_right.png"),
@@ -86,6 +88,20 @@ def write_image(path: Path, image: np.ndarray) -> Path:
     return path
 
 
+def read_for(path: Path, degradation: Degradation) -> np.ndarray:
+    """What `degrade` needs of a photograph: RGB (H, W, 3); for `Pairs`, with its partner's RGB behind it (H, W, 6).
+
+    Raises KdsharpError as `read_image` does, or if the partner has another size.
+    """
+    if not isinstance(degradation, Pairs):
+        return read_image(path)
+    partner = _partner(path)
+    sharp, received = read_image(path), read_image(partner)
+    if sharp.shape != received.shape:
+        raise KdsharpError(f"{path} and {partner} differ in size: a pair shows the same picture twice.")
+    return np.concatenate([sharp, received], axis=2)
+
+
 def to_tensor(image: np.ndarray) -> Tensor:
     """`uint8` (H, W, 3) to float32 (1, 3, H, W) in [0, 1]."""
     import torch  # here, so that reading and writing pictures does not wait for it
@@ -125,6 +141,56 @@ def list_photos(folder: Path, min_size: int = 64) -> list[Path]:
             f"{folder} holds no usable picture of at least {min_size} pixels ({', '.join(SUFFIXES)})."
         )
     return usable
+
+
+def list_pairs(folder: Path, min_size: int = 64) -> list[Path]:
+    """The sharp photographs of a folder of pairs: `sharp_Image/` and `blur_Image/`, files of the same names.
+
+    Photographs without a partner are named and skipped. Raises KdsharpError if a folder is missing or no pair is left.
+    """
+    folder = Path(folder)
+    for name in (SHARP, BLURRED):
+        if not (folder / name).is_dir():
+            raise KdsharpError(f"{folder} holds no folder {name}: pairs lie in {SHARP}/ and {BLURRED}/.")
+    sharp, blurred = (list_photos(folder / name, min_size) for name in (SHARP, BLURRED))
+    names = [{str(path.relative_to(folder / part)) for path in found}
+             for part, found in ((SHARP, sharp), (BLURRED, blurred))]  # fmt: skip
+    for name in sorted(names[0] ^ names[1]):
+        where, other = (SHARP, BLURRED) if name in names[0] else (BLURRED, SHARP)
+        log.warning("skipped %s/%s: it has no partner in %s", where, name, other)
+    pairs = [path for path in sharp if str(path.relative_to(folder / SHARP)) in names[1]]
+    if not pairs:
+        raise KdsharpError(
+            f"{folder} holds no pair: give {SHARP}/ and {BLURRED}/ pictures of the same names."
+        )
+    return pairs
+
+
+def is_paired(folder: Path) -> bool:
+    """Whether a folder is laid out as pairs."""
+    return (Path(folder) / SHARP).is_dir()
+
+
+def cifar10(split: str = "train", count: int = 1000) -> list[Path]:
+    """The first `count` pictures of CIFAR-10 (Krizhevsky 2009), 32x32, as PNG files under data/CIFAR10.
+
+    torchvision fetches and checks the archive (170 MB). Raises KdsharpError if it cannot.
+    """
+    from torchvision.datasets import CIFAR10
+
+    root = files.data_dir() / "CIFAR10"
+    folder = root / f"{split}-{count}"
+    paths = [folder / f"{number:05d}.png" for number in range(count)]
+    if not all(path.exists() for path in paths):
+        try:
+            pictures = CIFAR10(root, train=split == "train", download=True).data
+        except (OSError, RuntimeError) as error:
+            raise KdsharpError(
+                f"CIFAR-10 could not be had ({error}): put the official cifar-10-python.tar.gz into {root}."
+            ) from error
+        for path, picture in zip(paths, pictures, strict=False):
+            write_image(path, picture)
+    return paths
 
 
 def embedded_photos(split: str = "train") -> list[Path]:
@@ -168,6 +234,8 @@ def div2k(split: str = "train", source: Path | None = None) -> list[Path]:
 
 def holdout(photos: list[Path], count: int) -> tuple[list[Path], list[Path]]:
     """Split photographs into (training, validation): every n-th of them is held out, `count` in all."""
+    if not count:
+        return photos, []
     if not 0 < count < len(photos):
         raise KdsharpError(
             f"Cannot hold out {count} of {len(photos)} photographs: choose 1 to {len(photos) - 1}."
@@ -177,10 +245,12 @@ def holdout(photos: list[Path], count: int) -> tuple[list[Path], list[Path]]:
     return train, [photo for index, photo in enumerate(photos) if index in held]
 
 
-def photos_for(profile: str, split: str) -> list[Path]:
-    """`quick`: the embedded photographs; `full`: DIV2K. `split` is `train` or `val`."""
+def photos_for(profile: str, split: str, source: str = "div2k") -> list[Path]:
+    """`quick`: the embedded photographs; `full`: DIV2K, or CIFAR-10's first 1000 (`val`: 100 of its test pictures)."""
     if profile == "quick":
         return embedded_photos(split)
+    if source == "cifar10":
+        return cifar10("train", 1000) if split == "train" else cifar10("test", 100)
     return div2k("valid" if split == "val" else split)
 
 
@@ -188,6 +258,15 @@ def crop_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
     """The image without the last rows and columns that do not fill a multiple."""
     height, width = (side - side % multiple for side in image.shape[:2])
     return image[:height, :width]
+
+
+def _partner(path: Path) -> Path:
+    """The file of the same name in `blur_Image/`."""
+    parts = list(Path(path).parts)
+    if SHARP not in parts:
+        raise KdsharpError(f"{path} is not in a folder {SHARP}: it has no partner in {BLURRED}.")
+    place = len(parts) - 1 - parts[::-1].index(SHARP)
+    return Path(*parts[:place], BLURRED, *parts[place + 1 :])
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdsharp import kernels
+from kdsharp.damages import Blur, Camera, Degradation, DegradeOnce, Downscale, Pairs, RealEsrgan, VideoCall
 from kdsharp.errors import KdsharpError
 from kdsharp.jpeg import jpeg
 from kdsharp.kernels import uniform
-from kdsharp.recipes import Blur, Degradation, DegradeOnce, Downscale, RealEsrgan, VideoCall
 
 RESIZE_FILTERS = ("area", "bilinear", "bicubic")
 
@@ -38,9 +38,17 @@ def degrade(hr: Tensor, settings: Degradation, generator: torch.Generator) -> De
 
     Geometry (shrink factor, filter, or a clean frame) is drawn once for the batch; noise, kernels and JPEG quality for
     each image.
+    For `Pairs`, the batch has six planes: those of the original and of its partner (see `data.read_pair`).
     Raises KdsharpError if H or W is not a multiple of an upscaling task's scale.
     """
-    chain = {Downscale: _downscale, VideoCall: _video_call, Blur: _blur, RealEsrgan: _real_esrgan}
+    chain = {
+        Downscale: _downscale,
+        VideoCall: _video_call,
+        Blur: _blur,
+        Camera: _camera,
+        Pairs: _pairs,
+        RealEsrgan: _real_esrgan,
+    }
     return chain[type(settings)](hr, settings, generator)
 
 
@@ -134,6 +142,27 @@ def _blur(hr: Tensor, settings: Blur, generator: torch.Generator) -> Degraded:
         raise KdsharpError(f"There is no blur '{settings.kind}'; choose gaussian, motion or defocus.")
     blurred = quantise(kernels.convolve(hr, kernel))
     return Degraded({"original": hr, settings.kind: blurred}, blurred, blurred)
+
+
+def _camera(hr: Tensor, settings: Camera, generator: torch.Generator) -> Degraded:
+    count = len(hr)
+    line = kernels.motion(
+        uniform(count, settings.motion, generator), uniform(count, (0.0, torch.pi), generator)
+    )
+    moved = kernels.convolve(hr, line).clamp(0, 1)
+    exposure = uniform(count, settings.exposure, generator)
+    dark = moved * exposure.to(hr)[:, None, None, None]
+    sigma = uniform(count, settings.noise, generator) / 255
+    noisy = add_noise(dark, sigma, torch.zeros(count, dtype=torch.bool), generator)
+    brightened = (noisy / exposure.to(hr)[:, None, None, None]).clamp(0, 1)
+    decoded = quantise(jpeg(brightened, uniform(count, settings.jpeg, generator)))
+    stages = {"original": hr, "motion": moved, "too dark, noisy": noisy, "brightened": brightened}
+    return Degraded(stages | {"JPEG": decoded}, decoded, decoded)
+
+
+def _pairs(both: Tensor, _settings: Pairs, _generator: torch.Generator) -> Degraded:
+    hr, received = both[:, :3], both[:, 3:]
+    return Degraded({"original": hr, "received": received}, received, received)
 
 
 def _real_esrgan(hr: Tensor, settings: RealEsrgan, generator: torch.Generator) -> Degraded:

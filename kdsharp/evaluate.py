@@ -15,9 +15,10 @@ import torch
 from PIL import Image
 
 from kdsharp import data
+from kdsharp.damages import Degradation, VideoCall
 from kdsharp.degrade import degrade, resize
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Degradation, Recipe, VideoCall
+from kdsharp.recipes import Recipe
 
 Upscaler = Callable[[np.ndarray], np.ndarray]
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_y_teacher", "ssim_y_teacher")
@@ -187,11 +188,11 @@ def degraded_photo(
     path: Path, recipe: Recipe, settings: Degradation, seed: int = 0, max_side: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(hr, what the student gets, what the teacher gets) of a photograph, all `uint8` RGB."""
-    image = data.crop_to_multiple(data.read_image(path), math.lcm(4, recipe.scale))
+    image = data.crop_to_multiple(data.read_for(path, settings), math.lcm(4, recipe.scale))
     if max_side:
         image = centre(image, _whole(max_side, recipe.scale))
     result = degrade(data.to_tensor(image), settings, torch.Generator().manual_seed(seed))
-    return image, data.to_image(result.input), data.to_image(result.small)
+    return image[..., :3], data.to_image(result.input), data.to_image(result.small)
 
 
 def teacher_picture(teacher, small: np.ndarray, hr: np.ndarray) -> np.ndarray:

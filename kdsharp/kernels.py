@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdsharp.recipes import KernelMix
+from kdsharp.damages import KernelMix
 
 KERNEL_SIZE = 21  # every kernel lies in a 21x21 window, as in Real-ESRGAN
 WINDOWS = (9, 15)  # smaller windows that are tried before the whole

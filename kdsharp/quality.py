@@ -11,7 +11,7 @@ import torch
 
 from kdsharp import data, evaluate
 from kdsharp.errors import KdsharpError
-from kdsharp.losses import Perceptual
+from kdsharp.perceptual import Perceptual
 
 _BLOCK = 96  # pixels of NIQE's blocks
 _SIDE = 512  # pixels: VGG19 over a whole 1080p frame would need gigabytes

@@ -1,6 +1,6 @@
 """Every default of the course in one place: what to degrade, who teaches, who learns, and for how long.
 
-A recipe is plain data. `preset("video-call")` gives one, `dataclasses.replace` changes it, and
+A recipe is plain data. `preset("video-call")` gives one (`systems` lists them), `dataclasses.replace` changes it, and
 `to_dict`/`from_dict` carry it into a target store, a checkpoint and a card.
 """
 
@@ -11,118 +11,13 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from kdsharp.damages import DEGRADATIONS, Blur, Camera, Degradation, Downscale, RealEsrgan, VideoCall
 from kdsharp.errors import KdsharpError
-
-Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Downscale:
-    """Shrink by a whole factor, as the super-resolution literature does (plain bicubic by default).
-
-    `dirty_share` of the images also get noise (standard deviation in 1/255) and JPEG (quality 1 to 100).
-    """
-
-    scale: int = 4
-    dirty_share: float = 0.0
-    noise: Range = (0.0, 4.0)
-    jpeg: Range = (40.0, 95.0)
-
-
-@dataclass(frozen=True)
-class VideoCall:
-    """A poor video call: shrink, camera noise, JPEG, and the receiver's enlargement back to full size.
-
-    Real calls shrink by a few ratios (1080p sent as 720p, 540p or 360p is 1.5, 2 or 3), whose pixels fall on the same
-    few phases again and again: `usual_share` of the draws take one of the `usual` ratios, the others any in `shrink`.
-    `clean_share` of the frames arrive as they were sent, so that a student learns to leave a good picture alone.
-    """
-
-    shrink: Range = (1.5, 4.0)
-    filters: tuple[str, ...] = ("area", "bilinear", "bicubic")
-    noise: Range = (0.0, 4.0)
-    jpeg: Range = (30.0, 95.0)
-    enlarge: str = "bilinear"
-    usual: tuple[float, ...] = ()
-    usual_share: float = 0.0
-    clean_share: float = 0.0
-
-
-@dataclass(frozen=True)
-class Blur:
-    """Blur only, same size in and out: `gaussian` (sigma), `motion` (length) or `defocus` (radius), in pixels.
-
-    A `lean` of 1 draws all amounts alike. Above 1, light blurs come more often: low + (high - low) u^lean, u uniform.
-    """
-
-    kind: str = "gaussian"
-    amount: Range = (0.5, 2.0)
-    lean: float = 1.0
-
-
-@dataclass(frozen=True)
-class KernelMix:
-    """How one blur kernel of Real-ESRGAN is drawn (Wang et al. 2021, section 3.2 and their option files)."""
-
-    sinc_probability: float = 0.1
-    sigma: Range = (0.2, 3.0)
-    beta_generalized: Range = (0.5, 4.0)
-    beta_plateau: Range = (1.0, 2.0)
-    shapes: tuple[str, ...] = (
-        "iso",
-        "aniso",
-        "generalized_iso",
-        "generalized_aniso",
-        "plateau_iso",
-        "plateau_aniso",
-    )
-    shape_probabilities: tuple[float, ...] = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
-
-
-@dataclass(frozen=True)
-class DegradeOnce:
-    """One of Real-ESRGAN's two rounds: blur, resize (up, down, keep), noise (Gaussian or Poisson), JPEG."""
-
-    blur_probability: float = 1.0
-    kernel: KernelMix = KernelMix()
-    resize_probabilities: tuple[float, float, float] = (0.2, 0.7, 0.1)
-    resize: Range = (0.15, 1.5)
-    gaussian_probability: float = 0.5
-    noise: Range = (1.0, 30.0)
-    poisson: Range = (0.05, 3.0)
-    grey_noise_probability: float = 0.4
-    jpeg: Range = (30.0, 95.0)
-
-
-@dataclass(frozen=True)
-class RealEsrgan:
-    """The second-order degradation of Real-ESRGAN (Wang et al. 2021), with sinc filters."""
-
-    scale: int = 4
-    first: DegradeOnce = DegradeOnce()
-    second: DegradeOnce = DegradeOnce(
-        blur_probability=0.8,
-        kernel=KernelMix(sigma=(0.2, 1.5)),
-        resize_probabilities=(0.3, 0.4, 0.3),
-        resize=(0.3, 1.2),
-        noise=(1.0, 25.0),
-        poisson=(0.05, 2.5),
-    )
-    final_sinc_probability: float = 0.8
-
-
-Degradation = Downscale | VideoCall | Blur | RealEsrgan
-DEGRADATIONS: dict[str, type] = {
-    "downscale": Downscale,
-    "video-call": VideoCall,
-    "blur": Blur,
-    "real-esrgan": RealEsrgan,
-}
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network's family (`student`, `residual`) and the keyword arguments of its class."""
+    """A network's family (`student`, `residual`, `unet`, `encoder-decoder`) and the keyword arguments of its class."""
 
     family: str = "student"
     options: dict[str, Any] = field(default_factory=dict)
@@ -130,13 +25,23 @@ class Network:
 
 @dataclass(frozen=True)
 class Losses:
-    """Weights of the terms of the training loss. A weight of 0 means that the term is not computed."""
+    """Weights of the terms of the training loss (see `losses`). A weight of 0 means that the term is not computed.
+
+    `distance` is that of `hr` and `teacher`: l1, mse or charbonnier. `vgg` is 16 or 19, for the perceptual term.
+    """
 
     hr: float = 1.0
     teacher: float = 0.0
     structure: float = 0.0
     perceptual: float = 0.0
     features: float = 0.0
+    distance: str = "l1"
+    soft: float = 0.0
+    temperature: float = 1.0
+    ms_ssim: float = 0.0
+    frequency: float = 0.0
+    edge: float = 0.0
+    vgg: int = 19
 
 
 @dataclass(frozen=True)
@@ -181,7 +86,9 @@ class Store:
 class Recipe:
     """One system from photo to student. `task` is `sharpen` (same size) or `upscale` (by `scale`).
 
-    `start` names a network of the same shape, published or a file, whose weights training begins with.
+    `teacher` is a network by name or file, or another preset, which is then trained first. `data` is `div2k` or
+    `cifar10`, of which the first `photos` are learnt from. `start` names a network of the same shape, published or a
+    file, whose weights training begins with.
     """
 
     name: str
@@ -194,6 +101,8 @@ class Recipe:
     training: Training = Training()
     store: Store = Store()
     start: str | None = None
+    data: str = "div2k"
+    photos: int | None = None
 
 
 PROFILES = ("quick", "full")
@@ -231,16 +140,112 @@ _TEACHER = Recipe(
     training=Training(steps=3000, batch=16, patch=40, learning_rate=1e-3, warmup=0.05),
 )
 
-PRESETS: dict[str, Recipe] = {recipe.name: recipe for recipe in (_CALL, _UPSCALE, _TEACHER)}
+# Four systems that student projects set out to build. Their teachers are trained first where none is released.
+_RESTORMER = Recipe(
+    name="restormer",
+    task="sharpen",
+    scale=1,
+    degradation=Blur("gaussian", (0.5, 0.5)),
+    student=Network("unet", {"channels": 16, "levels": 3, "blocks": 1, "unshuffle": 2}),
+    teacher="restormer-motion-deblurring",
+    losses=Losses(hr=0.8, teacher=0.2),
+    training=Training(steps=10_000, batch=8, patch=128),
+    store=Store(crops_per_photo=6),
+)
+
+_CIFAR = Recipe(
+    name="cifar",
+    task="sharpen",
+    scale=1,
+    degradation=Blur("gaussian", (0.5, 2.0)),
+    student=Network("encoder-decoder", {"channels": 16, "levels": 2, "blocks": 1}),
+    teacher="cifar-teacher",
+    losses=Losses(hr=1.0, teacher=0.5, perceptual=0.002, features=0.01, vgg=16),
+    training=Training(steps=6000, batch=32, patch=32),
+    store=Store(crop=32, crops_per_photo=1, group=1),
+    data="cifar10",
+    photos=1000,
+)
+
+_SOFT_TARGETS = Recipe(
+    name="soft-targets",
+    task="sharpen",
+    scale=1,
+    degradation=Blur("gaussian", (0.5, 2.0)),
+    student=Network("student", {"scale": 1, "unshuffle": 2, "channels": 16, "body": 3, "colour": "luma"}),
+    teacher="soft-targets-teacher",
+    losses=Losses(hr=0.5, distance="mse", soft=0.5, temperature=2.0),
+    training=Training(steps=10_000, batch=16, patch=96, learning_rate=2e-3),
+    store=Store(crops_per_photo=6),
+)
+
+_MAE = Recipe(
+    name="mae",
+    task="sharpen",
+    scale=1,
+    degradation=Camera(),
+    student=Network("student", {"scale": 1, "unshuffle": 2, "channels": 16, "body": 4, "colour": "luma"}),
+    teacher="mae-teacher",
+    losses=Losses(hr=0.7, teacher=0.3),
+    training=Training(steps=10_000, batch=16, patch=96, learning_rate=2e-3),
+    store=Store(crops_per_photo=12),
+    photos=300,
+)
+
+
+def _teacher_of(recipe: Recipe, channels: int, blocks: int, unshuffle: int, colour: str) -> Recipe:
+    """A residual network for the same damage and data, which learns from the originals alone."""
+    options = {"scale": 1, "channels": channels, "blocks": blocks, "unshuffle": unshuffle, "colour": colour}
+    return dataclasses.replace(
+        recipe,
+        name=f"{recipe.name}-teacher",
+        student=Network("residual", options),
+        teacher=None,
+        losses=Losses(hr=1.0),
+        training=dataclasses.replace(recipe.training, learning_rate=5e-4),
+    )
+
+
+SYSTEMS = ("video-call", "real-esrgan", "restormer", "cifar", "soft-targets", "mae")
+PRESETS: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        *(_CALL, _UPSCALE, _RESTORMER, _CIFAR, _SOFT_TARGETS, _MAE),
+        _TEACHER,
+        _teacher_of(_RESTORMER, 32, 9, 2, "rgb"),  # for `quick`, which downloads nothing
+        _teacher_of(_CIFAR, 64, 8, 1, "rgb"),
+        _teacher_of(_SOFT_TARGETS, 64, 10, 2, "luma"),
+        _teacher_of(_MAE, 64, 10, 2, "luma"),
+    )
+}
 # The published networks, by the recipe that they come from.
 PUBLISHED: dict[str, str] = {"video-call": "call-s", "real-esrgan": "x4", "self-teacher": "teacher-x4"}
+# What `quick` changes beyond its general cut, so that each system, its teacher included, takes a minute or two.
+_SMALL_TEACHER = ("student.options.channels=24", "student.options.blocks=4")
+_SHORT = (
+    "training.steps=300",
+    "training.validate_every=100",
+    "training.patch=64",
+    "store.crops_per_photo=16",
+)
+_QUICK_CIFAR = ("store.crop=32", "store.crops_per_photo=250", "training.patch=32")
+_QUICK: dict[str, tuple[str, ...]] = {
+    "restormer": (*_SHORT, "training.steps=600", "training.learning_rate=2e-3", "teacher=restormer-teacher"),
+    "cifar": (*_SHORT, "training.batch=16", *_QUICK_CIFAR),
+    "soft-targets": (*_SHORT,),
+    "mae": (*_SHORT,),
+    "restormer-teacher": (*_SHORT, "training.steps=200"),
+    "cifar-teacher": (*_SHORT, *_SMALL_TEACHER, "training.batch=16", *_QUICK_CIFAR),
+    "soft-targets-teacher": (*_SHORT, *_SMALL_TEACHER),
+    "mae-teacher": (*_SHORT, *_SMALL_TEACHER),
+}
 
 
 def preset(name: str, profile: str = "full") -> Recipe:
     """The recipe called `name`; `quick` is the same system cut down to minutes on two CPU cores.
 
-    Quick runs learn from the project's own small teacher and switch the perceptual term off, because both the
-    official teachers and VGG19 are downloads. Raises KdsharpError for an unknown name or profile.
+    Quick runs learn from the project's own small teachers and switch the perceptual term off, because both the
+    official teachers and VGG are downloads. Raises KdsharpError for an unknown name or profile.
     """
     if name not in PRESETS:
         raise KdsharpError(f"There is no preset '{name}'; choose one of {', '.join(PRESETS)}.")
@@ -249,13 +254,14 @@ def preset(name: str, profile: str = "full") -> Recipe:
     recipe = PRESETS[name]
     if profile == "full":
         return recipe
-    return dataclasses.replace(
+    short = dataclasses.replace(
         recipe,
-        teacher=recipe.teacher and PUBLISHED["self-teacher"],
+        teacher=recipe.teacher if recipe.teacher in (*PRESETS, None) else PUBLISHED["self-teacher"],
         losses=dataclasses.replace(recipe.losses, perceptual=0.0),
         training=dataclasses.replace(recipe.training, steps=600, batch=8, validate_every=150),
         store=Store(crop=128, crops_per_photo=32),
     )
+    return override(short, list(_QUICK.get(name, ())))
 
 
 def profile_from_environment(default: str = "quick") -> str:

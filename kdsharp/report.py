@@ -15,10 +15,10 @@ import torch
 from tqdm.auto import tqdm
 
 from kdsharp import checkpoints, data, evaluate, quality, recipes, survey
+from kdsharp.damages import Blur, Degradation
 from kdsharp.degrade import degrade
 from kdsharp.errors import KdsharpError
-from kdsharp.losses import Perceptual, vgg_at_hand
-from kdsharp.recipes import Blur, Degradation
+from kdsharp.perceptual import Perceptual, vgg_at_hand
 from kdsharp.sharpen import engines_at_hand, load_student
 from kdsharp.student import parameters
 from kdsharp.teacher import load_teacher, target_for

@@ -5,12 +5,14 @@ the picture is small: a full-size addition would cost a pass over 25 MB per 1080
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdsharp.errors import KdsharpError
+from kdsharp.layers import ChannelAttention, MultiScale, conv, residual_blocks
 from kdsharp.recipes import Network
 
 CHANNELS = {"rgb": 3, "luma": 1}
@@ -60,17 +62,28 @@ class PixelShuffleStudent(FoldedNetwork):
     """A plain CNN around `unshuffle` (Shi et al. 2016, run backwards) and PixelShuffle (ESPCN, forwards).
 
     `channels` is the width of the body, and `body` the number of 3x3 convolutions between the first and the last; the
-    rest is `FoldedNetwork`'s.
+    rest is `FoldedNetwork`'s. With `branches` above 1 the first of the body is a `MultiScale` of as many;
+    `attention` ends the body with `ChannelAttention`.
     """
 
     def __init__(
-        self, scale: int = 1, unshuffle: int = 4, channels: int = 32, body: int = 3, colour: str = "rgb"
+        self,
+        scale: int = 1,
+        unshuffle: int = 4,
+        channels: int = 32,
+        body: int = 3,
+        colour: str = "rgb",
+        attention: bool = False,
+        branches: int = 1,
     ) -> None:
         super().__init__(scale, unshuffle, colour)
-        layers: list[nn.Module] = [_conv(self.folded_planes, channels), nn.ReLU()]
-        for _ in range(body):
-            layers += [_conv(channels, channels), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, _conv(channels, self.folded_planes * scale**2, gain=0.1))
+        layers: list[nn.Module] = [conv(self.folded_planes, channels), nn.ReLU()]
+        for number in range(body):
+            several = branches > 1 and number == 0
+            layers += [MultiScale(channels, branches) if several else conv(channels, channels), nn.ReLU()]
+        if attention:
+            layers.append(ChannelAttention(channels))
+        self.layers = nn.Sequential(*layers, conv(channels, self.folded_planes * scale**2, gain=0.1))
 
     @property
     def last(self) -> nn.Conv2d:
@@ -90,12 +103,12 @@ class ResidualNet(FoldedNetwork):
         self, scale: int = 4, channels: int = 48, blocks: int = 10, unshuffle: int = 1, colour: str = "rgb"
     ) -> None:
         super().__init__(scale, unshuffle, colour)
-        self.head = _conv(self.folded_planes, channels)
+        self.head = conv(self.folded_planes, channels)
         self.blocks = nn.ModuleList(
-            nn.Sequential(_conv(channels, channels), nn.ReLU(), _conv(channels, channels, gain=0.1))
+            nn.Sequential(conv(channels, channels), nn.ReLU(), conv(channels, channels, gain=0.1))
             for _ in range(blocks)
         )
-        self.tail = _conv(channels, self.folded_planes * scale**2, gain=0.1)
+        self.tail = conv(channels, self.folded_planes * scale**2, gain=0.1)
 
     @property
     def last(self) -> nn.Conv2d:
@@ -108,8 +121,55 @@ class ResidualNet(FoldedNetwork):
         return self.tail(features + first)
 
 
+class EncoderDecoder(FoldedNetwork):
+    """Halve the picture `levels` - 1 times, double the channels each time, and come back (Ronneberger et al. 2015).
+
+    Each level has `blocks` residual blocks on the way down and on the way up. With `skips` it is a residual U-Net: what
+    each level saw on the way down is added on the way up. Without, a plain encoder and decoder.
+    """
+
+    def __init__(
+        self,
+        scale: int = 1,
+        channels: int = 24,
+        levels: int = 3,
+        blocks: int = 1,
+        skips: bool = True,
+        unshuffle: int = 1,
+        colour: str = "rgb",
+    ) -> None:
+        super().__init__(scale, unshuffle, colour)
+        self.multiple, self.skips = unshuffle * 2 ** (levels - 1), skips
+        widths = [channels * 2**level for level in range(levels)]
+        self.head = conv(self.folded_planes, channels)
+        self.encoders = nn.ModuleList(residual_blocks(width, blocks) for width in widths)
+        self.decoders = nn.ModuleList(residual_blocks(width, blocks) for width in widths[:-1])
+        self.downs = nn.ModuleList(nn.Conv2d(width, 2 * width, 2, stride=2) for width in widths[:-1])
+        self.ups = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(2 * width, 4 * width, 1), nn.PixelShuffle(2)) for width in widths[:-1]
+        )
+        self.last = conv(channels, self.folded_planes * scale**2, gain=0.1)
+
+    def correction(self, folded: Tensor) -> Tensor:
+        features, seen = self.head(folded), []
+        for encode, down in zip(self.encoders, self.downs, strict=False):
+            features = encode(features)
+            seen.append(features)
+            features = down(features)
+        features = self.encoders[-1](features)
+        for decode, up, earlier in reversed(list(zip(self.decoders, self.ups, seen, strict=True))):
+            features = up(features)
+            features = decode(features + earlier if self.skips else features)
+        return self.last(features)
+
+
 LARGEST_OPTION = 1024
-FAMILIES: dict[str, Callable[..., nn.Module]] = {"student": PixelShuffleStudent, "residual": ResidualNet}
+FAMILIES: dict[str, Callable[..., nn.Module]] = {
+    "student": PixelShuffleStudent,
+    "residual": ResidualNet,
+    "unet": EncoderDecoder,
+    "encoder-decoder": partial(EncoderDecoder, skips=False),
+}
 
 
 def build(network: Network) -> nn.Module:
@@ -166,20 +226,6 @@ def multiply_adds(network: nn.Module, height: int, width: int) -> int:
         for hook in hooks:
             hook.remove()
     return total
-
-
-def _conv(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:
-    """A 3x3 convolution initialised for ReLU (He et al. 2015).
-
-    PyTorch's default is smaller: with it, a small residual network of this kind can die to the identity.
-    `gain` below 1 makes a branch start near zero, so that training starts from "change nothing".
-    """
-    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    nn.init.zeros_(conv.bias)
-    with torch.no_grad():
-        conv.weight.mul_(gain)
-    return conv
 
 
 def _pad_to_multiple(x: Tensor, multiple: int) -> tuple[Tensor, tuple[int, int]]:

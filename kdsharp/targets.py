@@ -75,7 +75,7 @@ def build(
             with shards.writer(folder, number, sizes, len(some)) as shard:
                 progress.update(shard.photos_done * parallel.world())
                 todo = some[shard.photos_done :]
-                pictures = _read_ahead([photo for _, photo in todo], recipe.store.crop)
+                pictures = _read_ahead([photo for _, photo in todo], recipe)
                 for (index, photo), picture in zip(todo, pictures, strict=True):
                     if isinstance(picture, KdsharpError):
                         log.warning("skipped: %s", picture)
@@ -134,7 +134,7 @@ def _crops(
         hr = torch.cat([data.to_tensor(crop) for crop in crops]).to(device)
         with torch.no_grad():
             degraded = degrade(hr, recipe.degradation, generator)
-            batch = {"hr": hr, "input": degraded.input}
+            batch = {"hr": hr[:, :3], "input": degraded.input}
             if teacher is not None:
                 batch["target"] = target_for(teacher, degraded.small, (size, size))
         for name, tensor in batch.items():
@@ -142,21 +142,22 @@ def _crops(
     return {name: np.concatenate(groups) for name, groups in found.items()}
 
 
-def _read_ahead(photos: list[Path], crop: int) -> Iterator[np.ndarray | KdsharpError]:
+def _read_ahead(photos: list[Path], recipe: Recipe) -> Iterator[np.ndarray | KdsharpError]:
     """The pictures in order, two of them being decoded while one is worked on; what cannot be used is an error."""
     with ThreadPoolExecutor(1) as pool:
         coming: deque[Future] = deque()
         for photo in photos:
-            coming.append(pool.submit(_usable, photo, crop))
+            coming.append(pool.submit(_usable, photo, recipe))
             if len(coming) > AHEAD:
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()
 
 
-def _usable(photo: Path, crop: int) -> np.ndarray | KdsharpError:
+def _usable(photo: Path, recipe: Recipe) -> np.ndarray | KdsharpError:
+    crop = recipe.store.crop
     try:
-        image = data.read_image(photo)
+        image = data.read_for(photo, recipe.degradation)
     except KdsharpError as error:
         return error
     if min(image.shape[:2]) < crop:

@@ -3,6 +3,7 @@
 spandrel recognises the architecture from the file and reads it without running code from it.
 """
 
+import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from spandrel import ImageModelDescriptor, ModelLoader
 from torch import Tensor, nn
 
 from kdsharp import checkpoints, data, downloads, files
+from kdsharp.damages import VideoCall
 from kdsharp.degrade import resize
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import VideoCall
 from kdsharp.student import apply_to_rgb
 from kdsharp.tiling import CONTEXT, overflow_as_nan, run_tiled
 
@@ -36,9 +37,12 @@ class OfficialFile:
 
     url: str
     size: int | None
-    sha256: str
+    sha256: str | None
 
 
+_RESTORMER = "https://github.com/swz30/Restormer/releases/download/v1.0"
+# No checksum of Restormer's files is published: what is known is their layout, and that of the network in them.
+RESTORMER = {"tensors": 494, "parameters": 26126644}
 OFFICIAL = {
     "RealESRGAN_x4plus_anime_6B": OfficialFile(
         f"{_RELEASES}/v0.2.2.4/RealESRGAN_x4plus_anime_6B.pth",
@@ -64,6 +68,10 @@ OFFICIAL = {
         f"{_RELEASES}/v0.2.5.0/realesr-animevideov3.pth",
         2504012,
         "b8a8376811077954d82ca3fcf476f1ac3da3e8a68a4f4d71363008000a18b75d",
+    ),
+    "restormer-motion-deblurring": OfficialFile(f"{_RESTORMER}/motion_deblurring.pth", None, None),
+    "restormer-defocus-deblurring": OfficialFile(
+        f"{_RESTORMER}/single_image_defocus_deblurring.pth", None, None
     ),
 }
 
@@ -168,6 +176,8 @@ def load_teacher(
         run = partial(apply_to_rgb, _prepared(network, device))
         return Teacher(name, recipe.scale, run, device, tile, half, overlap, network.multiple)
     descriptor = _read(path)
+    if name.startswith("restormer-"):
+        _check_restormer(descriptor, path)
     if half is None:
         half = prefers_half and descriptor.supports_half
     if engine == "realesrgan":
@@ -226,6 +236,14 @@ def _prepared(network: nn.Module, device: str) -> nn.Module:
     return network
 
 
+def _check_restormer(descriptor: ImageModelDescriptor, path: Path) -> None:
+    """See that a file without a published checksum holds the network that it should."""
+    state = descriptor.model.state_dict()
+    found = {"tensors": len(state), "parameters": sum(value.numel() for value in state.values())}
+    if descriptor.architecture.id != "Restormer" or found != RESTORMER:
+        raise KdsharpError(f"{path} is not Restormer's official network: delete it, and fetch it again.")
+
+
 def _checked_device(device: str | torch.device) -> str:
     try:
         chosen = torch.device(device)
@@ -265,6 +283,10 @@ def _local_file(name: str) -> Path | None:
 
 def _read(path: Path) -> ImageModelDescriptor:
     """The network in a file, on the CPU, for RGB in and out."""
+    if importlib.util.find_spec("spandrel_extra_arches"):
+        import spandrel_extra_arches  # Restormer and others, whose own licences restrict commercial use
+
+        spandrel_extra_arches.install(ignore_duplicates=True)
     if path.suffix == ".pt":  # a TorchScript archive is a program, and no restricted unpickler looks at it
         raise KdsharpError(f"{path} may hold a program: save its state dict as .pth or .safetensors instead.")
     try:
@@ -275,7 +297,8 @@ def _read(path: Path) -> ImageModelDescriptor:
         Exception
     ) as error:  # spandrel, pickle and torch each raise their own kinds for a file of another kind
         raise KdsharpError(
-            f"{path} holds no network that is known: give a .pth or .safetensors file."
+            f"{path} holds no network that is known: give a .pth or .safetensors file "
+            "(Restormer needs `pip install 'kdsharp[restormer]'`)."
         ) from error
     if not isinstance(descriptor, ImageModelDescriptor):
         raise KdsharpError(f"{path} holds a network that does not turn one picture into another.")

@@ -6,18 +6,8 @@ losses that measurements chose (figures/results.json; the cards under checkpoint
 
 import dataclasses
 
-from kdsharp.recipes import (
-    Blur,
-    Degradation,
-    Downscale,
-    Losses,
-    Network,
-    RealEsrgan,
-    Recipe,
-    Store,
-    Training,
-    VideoCall,
-)
+from kdsharp.damages import Blur, Degradation, Downscale, RealEsrgan, VideoCall
+from kdsharp.recipes import Losses, Network, Recipe, Store, Training
 
 # WebRTC shrinks with a box filter (area), by few ratios; the camera's noise is in the photographs already. Drawing any
 # ratio alike cost 0.46 dB at a ratio of 1.5, whose three phases come back in every frame. Without clean frames, a

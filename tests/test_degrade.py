@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from kdsharp import data, evaluate
+from kdsharp.damages import Blur, Downscale, RealEsrgan, VideoCall
 from kdsharp.degrade import add_noise, add_poisson_noise, degrade, resize
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Blur, Downscale, RealEsrgan, VideoCall
 
 ALL = [Downscale(dirty_share=0.5), VideoCall(), RealEsrgan(), RealEsrgan(scale=2), Blur(), Blur("motion", (3, 9)),
        Blur("defocus", (1, 4))]  # fmt: skip

@@ -8,7 +8,18 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from kdsharp import checkpoints, data, distill, losses, recipes, student, targets, teacher
+from kdsharp import (
+    checkpoints,
+    data,
+    distill,
+    features,
+    losses,
+    perceptual,
+    recipes,
+    student,
+    targets,
+    teacher,
+)
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Losses, Network, Recipe, Store, Training
 
@@ -168,7 +179,7 @@ def test_loss_terms_add_up_and_missing_parts_are_explained() -> None:
     assert terms["loss"].item() == pytest.approx(
         0.5 * (out - hr).abs().mean() + 2 * (out - target).abs().mean()
     )
-    with pytest.raises(KdsharpError, match="VGG19"):
+    with pytest.raises(KdsharpError, match="VGG"):
         losses.distillation_loss(out, hr, target, Losses(perceptual=1.0), None)
     with pytest.raises(KdsharpError, match="targets"):
         losses.distillation_loss(out, hr, None, Losses(teacher=1.0), None)
@@ -178,7 +189,7 @@ def test_loss_terms_add_up_and_missing_parts_are_explained() -> None:
 
 @pytest.mark.heavy
 def test_perceptual_distance_grows_with_blur(assets: Path, picture: np.ndarray) -> None:
-    measure = losses.Perceptual(assets / "weights" / "vgg19-caffe-conv1_1-conv3_4.safetensors")
+    measure = perceptual.Perceptual(assets / "weights" / "vgg19-caffe-conv1_1-conv3_4.safetensors")
     sharp = data.to_tensor(picture[:128, :128])
     blurred = [torch.nn.functional.avg_pool2d(sharp, k, 1, k // 2) for k in (3, 7)]
     distances = [measure(image, sharp).item() for image in (sharp, *blurred)]
@@ -189,7 +200,7 @@ def test_perceptual_distance_grows_with_blur(assets: Path, picture: np.ndarray) 
 def test_vgg_file_of_another_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "vgg.safetensors").write_text("no")
     with pytest.raises(KdsharpError, match=r"vgg\.safetensors"):
-        losses.Perceptual(tmp_path / "vgg.safetensors")
+        perceptual.Perceptual(tmp_path / "vgg.safetensors")
 
 
 def test_feature_distance_is_0_for_the_teacher_itself_and_trains_the_adapter() -> None:
@@ -197,7 +208,7 @@ def test_feature_distance_is_0_for_the_teacher_itself_and_trains_the_adapter() -
     guide = student.build(Network("student", options))
     network = student.build(Network("student", options))
     network.load_state_dict(guide.state_dict())
-    match = losses.FeatureMatch(network, guide)
+    match = features.FeatureMatch(network, guide)
     with torch.no_grad():
         match.adapter.weight.copy_(torch.eye(8)[..., None, None])
         match.adapter.bias.zero_()
@@ -220,7 +231,7 @@ def test_feature_distance_is_0_for_the_teacher_itself_and_trains_the_adapter() -
 def test_features_need_a_teacher_that_shows_them(guide: torch.nn.Module | None) -> None:
     network = student.build(Network("student", {"colour": "luma"}))
     with pytest.raises(KdsharpError, match=r"losses\.features"):
-        losses.FeatureMatch(network, guide)
+        features.FeatureMatch(network, guide)
 
 
 def test_float16_with_a_scaled_loss_is_resumed_as_it_was(

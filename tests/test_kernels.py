@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from kdsharp import data, kernels
+from kdsharp.damages import KernelMix
 from kdsharp.jpeg import jpeg
-from kdsharp.recipes import KernelMix
 
 MIX = KernelMix(sinc_probability=0.0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsharp import data, evaluate, losses, quality
+from kdsharp import data, evaluate, perceptual, quality
 from kdsharp.errors import KdsharpError
 
 
@@ -41,7 +41,7 @@ def test_flicker_is_the_change_of_the_error_and_nothing_else() -> None:
 
 @pytest.mark.heavy
 def test_feature_distance_is_0_for_equals_and_grows_with_blur(assets: Path) -> None:
-    vgg = losses.Perceptual(assets / "weights" / "vgg19-caffe-conv1_1-conv3_4.safetensors")
+    vgg = perceptual.Perceptual(assets / "weights" / "vgg19-caffe-conv1_1-conv3_4.safetensors")
     photo = data.read_image(data.embedded_photos("val")[0])
     soft = [evaluate.unsharp(photo, radius, -0.9) for radius in (1.0, 3.0)]  # a negative amount blurs
     distances = [quality.feature_distance(picture, photo, vgg) for picture in (photo, *soft)]

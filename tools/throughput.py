@@ -18,9 +18,9 @@ import torch
 from torch.nn import functional as F
 
 from kdsharp import data, files, reference, speed, teacher
+from kdsharp.damages import DegradeOnce, RealEsrgan
 from kdsharp.degrade import degrade
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import DegradeOnce, RealEsrgan
 
 TEACHER = "realesr-general-x4v3"
 ROUNDS = 5
