@@ -230,6 +230,7 @@ _SHORT = (
 )
 _QUICK_CIFAR = ("store.crop=32", "store.crops_per_photo=250", "training.patch=32")
 _QUICK: dict[str, tuple[str, ...]] = {
+    "real-esrgan": ("training.steps=1000", "training.validate_every=250"),
     "restormer": (*_SHORT, "training.steps=600", "training.learning_rate=2e-3", "teacher=restormer-teacher"),
     "cifar": (*_SHORT, "training.batch=16", *_QUICK_CIFAR),
     "soft-targets": (*_SHORT,),

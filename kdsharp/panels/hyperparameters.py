@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from kdsharp import speed, student
 from kdsharp.distill import learning_rate
 from kdsharp.figures import COLOURS
+from kdsharp.losses import DISTANCES
 from kdsharp.panels.panel import Panel, Shown, choice, log_slider, slider
 from kdsharp.recipes import Recipe
 
@@ -36,19 +37,32 @@ def hyperparameter_panel(recipe: Recipe, device: str = "cpu") -> RecipePanel:
     losses, training, options = recipe.losses, recipe.training, recipe.student.options
     largest = recipe.store.crop // recipe.scale
     controls = {
-        "hr": slider("L1 to original", losses.hr, 0.0, 2.0, 0.1),
-        "teacher": slider("L1 to teacher", losses.teacher, 0.0, 2.0, 0.1),
+        "hr": slider("to original", losses.hr, 0.0, 2.0, 0.1),
+        "teacher": slider("to teacher", losses.teacher, 0.0, 2.0, 0.1),
+        "distance": choice("distance", list(DISTANCES), losses.distance),
+        "soft": slider("soft targets (KL)", losses.soft, 0.0, 2.0, 0.1),
+        "temperature": slider("temperature", losses.temperature, 0.5, 8.0, 0.5),
         "structure": slider("1 - SSIM", losses.structure, 0.0, 1.0, 0.05),
+        "ms_ssim": slider("1 - MS-SSIM", losses.ms_ssim, 0.0, 1.0, 0.05),
         "perceptual": slider("perceptual", losses.perceptual, 0.0, 0.02, 0.001),
+        "vgg": choice("VGG", [16, 19], losses.vgg),
+        "features": slider("features", losses.features, 0.0, 0.1, 0.01),
+        "frequency": slider("Fourier", losses.frequency, 0.0, 1.0, 0.05),
+        "edge": slider("edges", losses.edge, 0.0, 1.0, 0.05),
         "learning_rate": log_slider("learning rate", training.learning_rate, -5, -1),
         "steps": slider("steps", training.steps, 50, max(3000, 2 * training.steps), 50),
         "batch": slider("batch", training.batch, 2, max(32, training.batch), 2),
         "patch": slider("patch in pixels", training.patch, 16, largest, 8),
-        "channels": slider("channels", options["channels"], 8, 64, 4),
-        "body": slider("body layers", options["body"], 0, 8),
-        "unshuffle": choice("unshuffle", [1, 2, 4, 8], options["unshuffle"]),
-        "colour": choice("colour", ["luma", "rgb"], options["colour"]),
     }
+    sizes = {
+        "channels": lambda: slider("channels", options["channels"], 8, 64, 4),
+        "body": lambda: slider("body layers", options["body"], 0, 8),
+        "levels": lambda: slider("levels", options["levels"], 1, 4),
+        "blocks": lambda: slider("blocks", options["blocks"], 1, 16),
+        "unshuffle": lambda: choice("unshuffle", [1, 2, 4, 8], options["unshuffle"]),
+        "colour": lambda: choice("colour", ["luma", "rgb"], options["colour"]),
+    }
+    controls |= {name: make() for name, make in sizes.items() if name in options}
 
     def show(**values) -> Shown:
         chosen = with_values(recipe, values)
@@ -66,9 +80,8 @@ def hyperparameter_panel(recipe: Recipe, device: str = "cpu") -> RecipePanel:
 
 def with_values(recipe: Recipe, values: dict[str, float | int | str]) -> Recipe:
     """`recipe` with the values of sliders, whose names are those of the settings, put where they belong."""
-    named = dict(values)
-    size = {key: named.pop(key) for key in ("channels", "body", "unshuffle", "colour") if key in named}
-    weights = {key: named.pop(key) for key in ("hr", "teacher", "structure", "perceptual") if key in named}
+    places = (recipe.student.options, vars(recipe.losses), vars(recipe.training))
+    size, weights, named = ({key: values[key] for key in values if key in place} for place in places)
     return dataclasses.replace(
         recipe,
         losses=dataclasses.replace(recipe.losses, **weights),
@@ -79,11 +92,17 @@ def with_values(recipe: Recipe, values: dict[str, float | int | str]) -> Recipe:
 
 def _training_text(recipe: Recipe) -> str:
     weights = recipe.losses
+    distance = {"l1": "L1", "mse": "MSE", "charbonnier": "Charbonnier"}[weights.distance]
     names = {
-        "L1(original)": weights.hr,
-        "L1(teacher)": weights.teacher,
+        f"{distance}(original)": weights.hr,
+        f"{distance}(teacher)": weights.teacher,
+        "KL(teacher)": weights.soft,
         "(1 - SSIM)": weights.structure,
-        "VGG(teacher)": weights.perceptual,
+        "(1 - MS-SSIM)": weights.ms_ssim,
+        f"VGG{weights.vgg}": weights.perceptual,
+        "features": weights.features,
+        "Fourier": weights.frequency,
+        "edges": weights.edge,
     }
     terms = " + ".join(f"{weight:.3g} {name}" for name, weight in names.items() if weight) or "nothing"
     training = recipe.training
