@@ -64,10 +64,14 @@ def hyperparameter_panel(recipe: Recipe, device: str = "cpu") -> RecipePanel:
     }
     controls |= {name: make() for name, make in sizes.items() if name in options}
 
+    timed: dict[str, float] = {}  # by size, so that only the sliders that change it have to wait
+
     def show(**values) -> Shown:
         chosen = with_values(recipe, values)
         network = student.build(chosen.student).eval().to(device)
-        milliseconds = speed.predict(network)
+        if (size := str(chosen.student)) not in timed:
+            timed[size] = speed.predict(network)
+        milliseconds = timed[size]
         made = student.multiply_adds(network, speed.HEIGHT // chosen.scale, speed.WIDTH // chosen.scale)
         return _figure(chosen, milliseconds), (
             f"{_training_text(chosen)}<br>"
