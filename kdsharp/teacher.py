@@ -43,6 +43,7 @@ class OfficialFile:
 _RESTORMER = "https://github.com/swz30/Restormer/releases/download/v1.0"
 # No checksum of Restormer's files is published: what is known is their layout, and that of the network in them.
 RESTORMER = {"tensors": 494, "parameters": 26126644}
+RESTORMER_BYTES = range(104_000_000, 105_500_000)
 OFFICIAL = {
     "RealESRGAN_x4plus_anime_6B": OfficialFile(
         f"{_RELEASES}/v0.2.2.4/RealESRGAN_x4plus_anime_6B.pth",
@@ -202,7 +203,12 @@ def official_file(name: str) -> Path:
             f"There is no teacher '{name}'; give a file or one of {OWN}, {', '.join(OFFICIAL)}."
         )
     known = OFFICIAL[name]
-    return downloads.download(known.url, _download_of(name), known.sha256, known.size)
+    path = downloads.download(known.url, _download_of(name), known.sha256, known.size)
+    if known.sha256 is None and path.stat().st_size not in RESTORMER_BYTES:
+        raise KdsharpError(
+            f"{path} has {path.stat().st_size} bytes and not about 104.7 MB: delete it, and try again."
+        )
+    return path
 
 
 def target_for(teacher: Teacher, small: Tensor, size: tuple[int, int]) -> Tensor:

@@ -91,6 +91,24 @@ def test_restormer_of_the_official_size_teaches(restormer_file: Path, official: 
 
 
 @pytest.mark.heavy
+def test_restormer_is_fetched_checked_and_used(
+    restormer_file: Path, own_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "restormer-defocus-deblurring"
+    known = teacher.OfficialFile(restormer_file.as_uri(), None, None)
+    monkeypatch.setitem(teacher.OFFICIAL, name, known)
+    assert teacher.load_teacher(name).scale == 1
+    kept = own_root / "data" / "weights" / f"{name}.pth"
+    assert kept.read_bytes() == restormer_file.read_bytes()
+    kept.unlink()
+    other = tmp_path / "small.pth"
+    torch.save({"params": Compact(num_feat=8, num_conv=2, upscale=4).state_dict()}, other)
+    monkeypatch.setitem(teacher.OFFICIAL, name, teacher.OfficialFile(other.as_uri(), None, None))
+    with pytest.raises(KdsharpError, match=r"not about 104\.7 MB"):
+        teacher.load_teacher(name)
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("fault", ["key missing", "another shape", "another network", "cut short"])
 def test_a_file_that_is_not_the_official_restormer_is_refused(official: Path, fault: str) -> None:
     state = torch.load(official, weights_only=True)["params"]

@@ -2,17 +2,21 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from scipy import ndimage
 from scipy.signal import fftconvolve
+from torchvision.models import vgg16
 
-from kdsharp import losses
+from kdsharp import features, losses, perceptual, student
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Losses
+from kdsharp.recipes import Losses, Network
 
 
 def pictures(seed: int = 0, shape: tuple[int, ...] = (2, 1, 48, 40)) -> tuple[torch.Tensor, torch.Tensor]:
@@ -152,3 +156,61 @@ def test_what_cannot_be_is_said() -> None:
         losses.distillation_loss(hr, hr, None, Losses(soft=1.0), None)
     with pytest.raises(KdsharpError, match="All loss weights are 0"):
         losses.distillation_loss(hr, hr, None, Losses(hr=0.0), None)
+
+
+@pytest.fixture(scope="module")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """VGG16's first layers under torchvision's names, random weights."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"
+    layers = vgg16(weights=None).features[:15]
+    save_file({f"features.{key}": value for key, value in layers.state_dict().items()}, path)
+    return path
+
+
+def test_vgg16_is_torchvisions_up_to_conv3_3(vgg_file: Path) -> None:
+    layers = vgg16(weights=None).features[:15]
+    assert (
+        isinstance(layers[14], torch.nn.Conv2d) and layers[14].out_channels == 256
+    )  # the third of its block
+    weights = load_file(vgg_file)
+    layers.load_state_dict({key.removeprefix("features."): value for key, value in weights.items()})
+    one, two = (picture.float() for picture in pictures(shape=(1, 3, 32, 32)))
+    normal = [(picture - torch.tensor([0.485, 0.456, 0.406])[:, None, None])
+              / torch.tensor([0.229, 0.224, 0.225])[:, None, None] for picture in (one, two)]  # fmt: skip
+    expected = (layers(normal[0]) - layers(normal[1])).abs().mean().item()
+    scale = np.mean([0.229, 0.224, 0.225]) / 0.229  # both kinds of weights on one scale
+    found = perceptual.Perceptual(vgg_file, depth=16)(one, two).item()
+    assert found == pytest.approx(expected * scale, rel=1e-4)
+
+
+def slope(function: Callable[[torch.Tensor], torch.Tensor], at: torch.Tensor) -> tuple[float, float]:
+    """The derivative along a random direction: by backpropagation, and by differences."""
+    direction = torch.randn(at.shape, generator=torch.Generator().manual_seed(5))
+    moved = [function(at + step * direction).item() for step in (-2e-4, 2e-4)]
+    leaf = at.clone().requires_grad_()
+    function(leaf).backward()
+    return (leaf.grad * direction).sum().item(), (moved[1] - moved[0]) / 4e-4
+
+
+def test_the_gradient_of_the_perceptual_term(vgg_file: Path) -> None:
+    measure = perceptual.Perceptual(vgg_file, depth=16)
+    one, two = (picture.float() for picture in pictures(shape=(1, 3, 32, 32)))
+    ours, expected = slope(lambda out: measure(out, two), one)
+    assert ours == pytest.approx(expected, rel=0.1)  # ReLUs and L1 have kinks
+
+
+def test_the_gradient_of_feature_distillation_reaches_the_student() -> None:
+    """Of the distance to the teacher's features, with respect to the first weights of the student."""
+    torch.manual_seed(0)
+    network = student.build(Network("encoder-decoder", {"channels": 8, "levels": 2}))
+    guide = student.build(Network("residual", {"scale": 1, "channels": 12, "blocks": 1}))
+    match = features.FeatureMatch(network, guide)
+    x = torch.rand(1, 3, 16, 16)
+
+    def distance(weight: torch.Tensor) -> torch.Tensor:
+        torch.func.functional_call(network, {"head.weight": weight}, (x,))
+        return match(x)
+
+    ours, expected = slope(distance, network.head.weight.detach())
+    assert ours == pytest.approx(expected, rel=0.05) and abs(ours) > 1e-4
