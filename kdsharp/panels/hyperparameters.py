@@ -64,18 +64,18 @@ def hyperparameter_panel(recipe: Recipe, device: str = "cpu") -> RecipePanel:
     }
     controls |= {name: make() for name, make in sizes.items() if name in options}
 
-    timed: dict[str, float] = {}  # by size, so that only the sliders that change it have to wait
+    measured: dict[str, tuple[int, float, float]] = {}  # by size, so that only its sliders have to wait
 
     def show(**values) -> Shown:
         chosen = with_values(recipe, values)
-        network = student.build(chosen.student).eval().to(device)
-        if (size := str(chosen.student)) not in timed:
-            timed[size] = speed.predict(network)
-        milliseconds = timed[size]
-        made = student.multiply_adds(network, speed.HEIGHT // chosen.scale, speed.WIDTH // chosen.scale)
+        if (size := str(chosen.student)) not in measured:
+            network = student.build(chosen.student).eval().to(device)
+            made = student.multiply_adds(network, speed.HEIGHT // chosen.scale, speed.WIDTH // chosen.scale)
+            measured[size] = (student.parameters(network), made, speed.predict(network))
+        count, made, milliseconds = measured[size]
         return _figure(chosen, milliseconds), (
             f"{_training_text(chosen)}<br>"
-            f"{student.parameters(network):,} parameters, {made / 1e9:.1f} G multiply-adds a frame, "
+            f"{count:,} parameters, {made / 1e9:.1f} G multiply-adds a frame, "
             f"about {milliseconds:.0f} ms at 1920x1080 with PyTorch on this {device} ({1000 / milliseconds:.0f} FPS)"
         )
 
