@@ -187,20 +187,22 @@ def _export(chosen: argparse.Namespace) -> None:
     print(chosen.output)
 
 
-def _sharpen(chosen: argparse.Namespace) -> None:
-    from kdsharp import data, sharpen
+def _sharpen(chosen: argparse.Namespace) -> int:
+    from kdsharp import pictures, sharpen
 
     source, destination = chosen.input, chosen.output
-    student = sharpen.load_student(chosen.student, chosen.device, chosen.engine)
+    if not source.exists():
+        raise KdsharpError(f"There is no file or folder {source}: check the name.")
+    engine = chosen.engine or ("torch" if chosen.device.startswith("cuda") else "onnx")
+    student = sharpen.load_student(chosen.student, chosen.device, engine)
     if not source.is_dir():
-        data.write_image(destination, student(data.read_image(source)))
-        print(destination)
-        return
-    for photo in data.list_photos(source, min_size=1):
-        output = destination / photo.relative_to(source)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        data.write_image(output, student(data.read_image(photo)))
-        print(output)
+        print(pictures.sharpen_file(source, destination, student, chosen.strength, chosen.force))
+        return 0
+    problems = pictures.sharpen_folder(
+        source, destination, student, chosen.strength, chosen.force, chosen.jobs
+    )
+    print(f"{destination}: {len(problems)} pictures could not be sharpened" if problems else destination)
+    return 1 if problems else 0
 
 
 def _recipe(chosen: argparse.Namespace):
@@ -337,14 +339,19 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("output", type=Path, metavar="OUT", help="ends in .onnx or .tflite")
     added.add_argument("--int8", action="store_true", help="with 8-bit convolutions")
 
-    added = command("sharpen", _sharpen, "sharpen (or upscale) a picture or a folder of pictures")
+    added = command("sharpen", _sharpen, "sharpen (or upscale) a picture, or all pictures of a folder")
     common(added)
     added.add_argument("input", type=Path, metavar="IN")
     added.add_argument("output", type=Path, metavar="OUT")
     added.add_argument("--student", default="call-s", help="call-s, x4 or a file (default: %(default)s)")
     added.add_argument(
-        "--engine", default="torch", help="torch, onnx, openvino, openvino-int8, ... (default: %(default)s)"
+        "--engine", help="torch, onnx, openvino, openvino-int8, ... (default: torch on a GPU, else onnx)"
     )
+    added.add_argument(
+        "--strength", type=float, default=1.0, help="0 (nothing) to 1 (all) (default: %(default)s)"
+    )
+    added.add_argument("--jobs", type=int, default=2, help="pictures read and written at a time (default: 2)")
+    added.add_argument("--force", action="store_true", help="write over what is there")
     return parser
 
 

@@ -52,6 +52,23 @@ class Sharpener:
             return self._sharpen_luma(image)
         return self._through(image.transpose(2, 0, 1)).transpose(1, 2, 0)
 
+    def deep(self, image: np.ndarray) -> np.ndarray:
+        """The same for `uint16` RGB: computed in floats, so that no step of 16 bits is lost.
+
+        Raises KdsharpError on a GPU, whose frames are bytes.
+        """
+        if hasattr(self.run, "frame"):
+            raise KdsharpError("A GPU's engines take 8 bits: give --engine onnx for pictures of 16.")
+        colours = image.astype(np.float32) / 65535
+        if self.run.colour == "luma":
+            sharp = self.run(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)[None, None])[0, 0].clip(0, 1)
+            if self.scale > 1:
+                colours = cv2.resize(colours, sharp.shape[::-1], interpolation=cv2.INTER_CUBIC).clip(0, 1)
+            colours = colours + (sharp - cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY))[..., None]
+        else:
+            colours = self.run(np.ascontiguousarray(colours.transpose(2, 0, 1))[None])[0].transpose(1, 2, 0)
+        return np.rint(colours.clip(0, 1) * 65535).astype(np.uint16)
+
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Sharpen frames of one size after another; a GPU computes one while it sends and takes its neighbours."""
         if hasattr(self.run, "stream"):
