@@ -188,13 +188,22 @@ def _export(chosen: argparse.Namespace) -> None:
 
 
 def _sharpen(chosen: argparse.Namespace) -> int:
-    from kdsharp import pictures, sharpen
+    import time
+
+    from kdsharp import pictures, sharpen, video
 
     source, destination = chosen.input, chosen.output
     if not source.exists():
         raise KdsharpError(f"There is no file or folder {source}: check the name.")
-    engine = chosen.engine or ("torch" if chosen.device.startswith("cuda") else "onnx")
+    is_video = source.suffix.lower() in video.SUFFIXES and source.is_file()
+    engine = chosen.engine or sharpen.best_engine(chosen.device, many_of_one_size=is_video)
     student = sharpen.load_student(chosen.student, chosen.device, engine)
+    if is_video:
+        began = time.monotonic()
+        count = video.sharpen_video(source, destination, student, chosen.strength, chosen.force)
+        seconds = time.monotonic() - began
+        print(f"{destination}: {count} frames in {seconds:.1f} s, {count / seconds:.1f} a second ({engine})")
+        return 0
     if not source.is_dir():
         print(pictures.sharpen_file(source, destination, student, chosen.strength, chosen.force))
         return 0
@@ -203,6 +212,21 @@ def _sharpen(chosen: argparse.Namespace) -> int:
     )
     print(f"{destination}: {len(problems)} pictures could not be sharpened" if problems else destination)
     return 1 if problems else 0
+
+
+def _call(chosen: argparse.Namespace) -> None:
+    from kdsharp import call, sharpen
+
+    width, _, height = chosen.size.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise KdsharpError(f"--size is WIDTHxHEIGHT, as 640x360, not '{chosen.size}'.")
+    engine = chosen.engine or sharpen.best_engine(chosen.device, many_of_one_size=True)
+    student = sharpen.load_student(chosen.student, chosen.device, engine)
+    rows = call.simulate(
+        chosen.input, chosen.output, student, chosen.kbps, (int(width), int(height)), chosen.force
+    )
+    print(call.summary(rows))
+    print(f"{chosen.output} and {call.table_of(chosen.output)}")
 
 
 def _recipe(chosen: argparse.Namespace):
@@ -339,18 +363,29 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("output", type=Path, metavar="OUT", help="ends in .onnx or .tflite")
     added.add_argument("--int8", action="store_true", help="with 8-bit convolutions")
 
-    added = command("sharpen", _sharpen, "sharpen (or upscale) a picture, or all pictures of a folder")
+    added = command(
+        "sharpen", _sharpen, "sharpen (or upscale) a picture, a video, or all pictures of a folder"
+    )
     common(added)
     added.add_argument("input", type=Path, metavar="IN")
     added.add_argument("output", type=Path, metavar="OUT")
     added.add_argument("--student", default="call-s", help="call-s, x4 or a file (default: %(default)s)")
     added.add_argument(
-        "--engine", help="torch, onnx, openvino, openvino-int8, ... (default: torch on a GPU, else onnx)"
+        "--engine", help="torch, onnx, openvino, openvino-int8, ... (default: the fastest at hand)"
     )
     added.add_argument(
         "--strength", type=float, default=1.0, help="0 (nothing) to 1 (all) (default: %(default)s)"
     )
     added.add_argument("--jobs", type=int, default=2, help="pictures read and written at a time (default: 2)")
+    added.add_argument("--force", action="store_true", help="write over what is there")
+    added = command("call", _call, "send a clip through a simulated video call, and sharpen what arrives")
+    common(added)
+    added.add_argument("input", type=Path, metavar="IN")
+    added.add_argument("output", type=Path, metavar="OUT", help="the clip that shows all three side by side")
+    added.add_argument("--kbps", type=int, default=150, help="kilobits a second (default: %(default)s)")
+    added.add_argument("--size", default="640x360", help="of the sent pictures (default: %(default)s)")
+    added.add_argument("--student", default="call-s", help="call-s, call-m or a file (default: %(default)s)")
+    added.add_argument("--engine", help="as of sharpen")
     added.add_argument("--force", action="store_true", help="write over what is there")
     return parser
 

@@ -52,6 +52,17 @@ class Sharpener:
             return self._sharpen_luma(image)
         return self._through(image.transpose(2, 0, 1)).transpose(1, 2, 0)
 
+    def luma(self, plane: np.ndarray) -> np.ndarray:
+        """`uint8` luma (H, W), full range, to (scale H, scale W). Raises KdsharpError for a student of colours."""
+        if hasattr(self.run, "frame"):
+            grey = np.repeat(plane[..., None], 3, axis=2)
+            return np.ascontiguousarray(self.run.frame(grey)[..., 0])
+        if self.run.colour != "luma":
+            raise KdsharpError(
+                "This student works on colours, not on luma: take call-s, call-m, x2-s or x4-s."
+            )
+        return self._through(plane[None])[0]
+
     def deep(self, image: np.ndarray) -> np.ndarray:
         """The same for `uint16` RGB: computed in floats, so that no step of 16 bits is lost.
 
@@ -107,6 +118,13 @@ class Sharpener:
 def engines_at_hand() -> list[str]:
     """The engines for this machine's processor that are installed, the slowest first."""
     return ["torch", "onnx"] + (["openvino", "openvino-int8"] if find_spec("openvino") else [])
+
+
+def best_engine(device: str = "cpu", many_of_one_size: bool = False) -> str:
+    """The fastest engine that is installed; OpenVINO, which has to prepare for each size, only for videos."""
+    if device.startswith("cuda"):
+        return "cuda-graph" if many_of_one_size else "torch"
+    return "openvino-int8" if many_of_one_size and find_spec("openvino") else "onnx"
 
 
 def load_student(name_or_path: str | Path, device: str | None = None, engine: str = "torch") -> Sharpener:

@@ -43,7 +43,19 @@ def test_wrong_profile_in_the_environment_is_named(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "command",
-    ["", "course", "download", "targets", "train", "evaluate", "ablate", "speed", "export", "sharpen"],
+    [
+        "",
+        "course",
+        "download",
+        "targets",
+        "train",
+        "evaluate",
+        "ablate",
+        "speed",
+        "export",
+        "sharpen",
+        "call",
+    ],
 )
 def test_help_reads(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stopped:

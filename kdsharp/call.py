@@ -1,0 +1,160 @@
+"""A simulated video call: a clip shrunk and coded at a low bitrate, enlarged by its receiver, and sharpened.
+
+What a student is for, measured where it is used: H.264 with motion and its own key frames, not JPEG.
+"""
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm.auto import tqdm
+
+from kdsharp import evaluate, files
+from kdsharp.errors import KdsharpError
+from kdsharp.sharpen import Sharpener
+from kdsharp.video import SUFFIXES, pyav
+
+NAMES = ("original", "received", "sharpened")
+
+
+def simulate(
+    source: Path,
+    destination: Path,
+    student: Sharpener,
+    kbps: int = 150,
+    size: tuple[int, int] = (640, 360),
+    force: bool = False,
+) -> list[dict]:
+    """Send a clip through a call of `kbps` kilobits a second and pictures of `size` (width, height), then sharpen it.
+
+    Writes original, received and sharpened pictures side by side into `destination`, and PSNR-Y (dB) and SSIM-Y of each
+    frame, received and sharpened, as JSON beside it (`table_of`). Returns those rows.
+    Raises KdsharpError if the clip cannot be read, is smaller than the call, or `destination` is there already, and
+    for a student that enlarges.
+    """
+    source, destination = Path(source), Path(destination)
+    if student.scale != 1:
+        raise KdsharpError(
+            "In a call the receiver has enlarged the picture already: take a student of scale 1."
+        )
+    if destination.suffix.lower() not in SUFFIXES:
+        raise KdsharpError(
+            f"Cannot write {destination.name}: give the video a name that ends in {SUFFIXES[0]}."
+        )
+    if destination.exists() and (not force or destination.samefile(source)):
+        raise KdsharpError(f"{destination} is there already: choose another name, or give --force.")
+    if kbps < 1 or min(size) < 16 or any(side % 2 for side in size):
+        raise KdsharpError(
+            f"A call of {kbps} kbps and {size[0]}x{size[1]} cannot be: give even sides of 16 or more."
+        )
+    av = pyav()
+    part = destination.with_name(f".{os.getpid()}.{destination.name}")
+    rows: list[dict] = []
+    try:
+        with files.writing(destination):
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            with av.open(str(source)) as given, av.open(str(part), "w") as made:
+                written = None
+                for original, received in _through_call(given, kbps, size):
+                    sharp = student(received)
+                    rows.append(_scores(len(rows), original, received, sharp))
+                    shown = np.hstack(
+                        [_labelled(*pair) for pair in zip(NAMES, (original, received, sharp), strict=True)]
+                    )
+                    written = written or _stream(made, given.streams.video[0], shown)
+                    frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
+                    frame.pts = len(rows) - 1
+                    made.mux(written.encode(frame))
+                if written is None:
+                    raise KdsharpError(f"{source} holds no picture that can be decoded.")
+                made.mux(written.encode(None))
+            os.replace(part, destination)
+    except av.error.FFmpegError as error:
+        raise KdsharpError(f"{source} could not be read ({error.strerror}): is it a video?") from error
+    finally:
+        part.unlink(missing_ok=True)
+    files.write_json(table_of(destination), rows)
+    return rows
+
+
+def table_of(destination: Path) -> Path:
+    """Where the scores of each frame lie."""
+    return destination.with_suffix(".json")
+
+
+def summary(rows: list[dict]) -> str:
+    """The means over all frames, and in how many the sharpened picture is closer to the original."""
+    means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "frame"}
+    better = np.mean([row["sharpened_psnr_y"] > row["received_psnr_y"] for row in rows])
+    return (
+        f"{len(rows)} frames: received {means['received_psnr_y']:.2f} dB, SSIM {means['received_ssim_y']:.4f}; "
+        f"sharpened {means['sharpened_psnr_y']:.2f} dB, SSIM {means['sharpened_ssim_y']:.4f}; "
+        f"closer to the original in {better:.0%} of the frames"
+    )
+
+
+def _through_call(given: Any, kbps: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each frame as it was, and as the receiver shows it: coded, decoded, and enlarged (bilinear); `uint8` RGB."""
+    if not given.streams.video:
+        raise KdsharpError(f"{given.name} holds no video.")
+    sender, receiver = _codecs(given.streams.video[0], kbps, size)
+    waiting: list[np.ndarray] = []  # a decoder may answer late
+
+    def arrived(packets: list) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for packet in packets:
+            for frame in receiver.decode(packet):
+                original = waiting.pop(0)
+                small = frame.to_ndarray(format="rgb24")
+                yield original, cv2.resize(small, original.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+    for number, frame in enumerate(tqdm(given.decode(given.streams.video[0]), unit="frame")):
+        picture = frame.to_ndarray(format="rgb24")[: frame.height // 2 * 2, : frame.width // 2 * 2]
+        if picture.shape[1] < size[0] or picture.shape[0] < size[1]:
+            raise KdsharpError(
+                f"The clip is smaller than a call of {size[0]}x{size[1]}: give a smaller --size."
+            )
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        sent = pyav().VideoFrame.from_ndarray(small, format="rgb24").reformat(format="yuv420p")
+        sent.pts = number
+        waiting.append(picture)
+        yield from arrived(sender.encode(sent))
+    yield from arrived([*sender.encode(None), None])
+
+
+def _codecs(pictures: Any, kbps: int, size: tuple[int, int]) -> tuple[Any, Any]:
+    """H.264 as calls use it: no frame waits for a later one, and the rate holds over half a second."""
+    rate = pictures.average_rate or Fraction(25)
+    sender = pyav().CodecContext.create("libx264", "w")
+    sender.width, sender.height, sender.pix_fmt = *size, "yuv420p"
+    sender.framerate, sender.time_base, sender.bit_rate = rate, 1 / Fraction(rate), 1000 * kbps
+    limits = {"maxrate": f"{kbps}k", "bufsize": f"{max(1, kbps // 2)}k"}
+    sender.options = {"preset": "veryfast", "tune": "zerolatency", "profile": "baseline"} | limits
+    return sender, pyav().CodecContext.create("h264", "r")
+
+
+def _stream(made: Any, pictures: Any, shown: np.ndarray) -> Any:
+    written = made.add_stream(
+        "libx264", rate=pictures.average_rate or 25, options={"crf": "18", "preset": "veryfast"}
+    )
+    written.height, written.width = shown.shape[:2]
+    written.pix_fmt = "yuv420p"
+    return written
+
+
+def _scores(number: int, original: np.ndarray, received: np.ndarray, sharp: np.ndarray) -> dict:
+    row: dict = {"frame": number}
+    for name, picture in (("received", received), ("sharpened", sharp)):
+        row[f"{name}_psnr_y"] = evaluate.psnr(picture, original)
+        row[f"{name}_ssim_y"] = evaluate.ssim(picture, original)
+    return row
+
+
+def _labelled(name: str, picture: np.ndarray) -> np.ndarray:
+    size = max(0.4, picture.shape[0] / 700)
+    place, look = (8, int(30 * size) + 4), (cv2.FONT_HERSHEY_SIMPLEX, size)
+    dark = cv2.putText(picture.copy(), name, place, *look, (0, 0, 0), int(4 * size) + 2, cv2.LINE_AA)
+    return cv2.putText(dark, name, place, *look, (255, 255, 255), int(size) + 1, cv2.LINE_AA)
