@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from kdsharp import data, files
@@ -129,16 +129,24 @@ def sharpened(picture: Picture, student: Sharpener, strength: float = 1.0) -> Pi
 
 
 def read(path: Path) -> Picture:
-    """All that a still picture's file holds. Raises KdsharpError as `data.read_image` does, and for animations."""
+    """All that a still picture's file holds. Raises KdsharpError if it is missing, and as `decode` does."""
     try:
-        with Image.open(path) as opened:
+        return decode(Path(path).read_bytes(), str(path))
+    except OSError as error:
+        raise KdsharpError(f"{path} cannot be read ({error.strerror}): check the name.") from error
+
+
+def decode(content: bytes, name: str = "the picture") -> Picture:
+    """All that a still picture's bytes hold. Raises KdsharpError if they are damaged, no picture, or several."""
+    try:
+        with Image.open(BytesIO(content)) as opened:
             if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":
-                raise KdsharpError(f"{path} holds several pictures: give a still.")
-            extras = {name: opened.info[name] for name in ("icc_profile", "exif") if opened.info.get(name)}
+                raise KdsharpError(f"{name} holds several pictures: give a still.")
+            extras = {key: opened.info[key] for key in ("icc_profile", "exif") if opened.info.get(key)}
             if opened.mode == "CMYK":
                 extras.pop("icc_profile", None)  # it describes inks, and what is written is RGB
-            if _has_16_bits(path, opened):
-                return _read_16(path, extras)
+            if _has_16_bits(content, opened):
+                return _decode_16(content, name, extras)
             if opened.format == "TIFF":
                 extras["exif"] = _described(opened)
             grey = opened.mode in ("1", "L", "LA")
@@ -146,26 +154,27 @@ def read(path: Path) -> Picture:
                 return Picture(np.array(opened.convert("RGB")), None, grey, extras)
             pixels = np.array(opened.convert("RGBA"))
             return Picture(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3].copy(), grey, extras)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        data.read_image(path)  # says in a sentence what is wrong
-        raise
+    except UnidentifiedImageError as error:
+        raise KdsharpError(f"{name} is not a picture that can be read: convert it to PNG or JPEG.") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise KdsharpError(f"{name} is damaged ({error}): fetch or export it again.") from error
 
 
 def write(path: Path, picture: Picture) -> None:
     """Write a picture in the format that the name says; whole or not at all."""
-    suffix = Path(path).suffix.lower()
-    deep = picture.colours.dtype == np.uint16
-    if deep and suffix not in _16_BIT:
-        raise KdsharpError(
-            f"{Path(path).name} cannot hold 16 bits: give a name that ends in {', '.join(_16_BIT)}."
-        )
-    if picture.alpha is not None and FORMATS[suffix] == "JPEG":
-        raise KdsharpError(
-            f"{Path(path).name} cannot hold transparency: give a name that ends in .png or .webp."
-        )
-    encoded = _encoded_16(picture, suffix) if deep else _encoded_8(picture, FORMATS[suffix])
+    encoded = encode(picture, Path(path).suffix.lower(), Path(path).name)
     with files.atomic_write(path) as handle:
         handle.write(encoded)
+
+
+def encode(picture: Picture, suffix: str, name: str = "the picture") -> bytes:
+    """A picture as the bytes of a file that ends in `suffix`. Raises KdsharpError where that cannot hold it."""
+    deep = picture.colours.dtype == np.uint16
+    if deep and suffix not in _16_BIT:
+        raise KdsharpError(f"{name} cannot hold 16 bits: give a name that ends in {', '.join(_16_BIT)}.")
+    if picture.alpha is not None and FORMATS[suffix] == "JPEG":
+        raise KdsharpError(f"{name} cannot hold transparency: give a name that ends in .png or .webp.")
+    return _encoded_16(picture, suffix) if deep else _encoded_8(picture, FORMATS[suffix])
 
 
 def _in_tiles(image: np.ndarray, student: Sharpener) -> np.ndarray:
@@ -192,11 +201,10 @@ def _output(path: Path, source: Path, destination: Path) -> Path:
     return same if same.suffix.lower() in FORMATS else same.with_name(f"{same.name}.png")
 
 
-def _has_16_bits(path: Path, opened: Image.Image) -> bool:
+def _has_16_bits(content: bytes, opened: Image.Image) -> bool:
     """Pillow shows 16-bit colours as 8-bit ones: the file's head tells."""
     if opened.format == "PNG":
-        with open(path, "rb") as handle:
-            return handle.read(25)[24] == 16
+        return content[24] == 16
     return opened.format == "TIFF" and max(opened.tag_v2.get(258, (8,))) == 16
 
 
@@ -210,11 +218,11 @@ def _described(opened: Image.Image) -> bytes:
     return tags.tobytes()
 
 
-def _read_16(path: Path, extras: dict) -> Picture:
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+def _decode_16(content: bytes, name: str, extras: dict) -> Picture:
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise KdsharpError(
-            f"{path} is damaged, or has 16 bits in a way that is not known: convert it to PNG."
+            f"{name} is damaged, or has 16 bits in a way that is not known: convert it to PNG."
         )
     if pixels.ndim == 2:
         return Picture(np.repeat(pixels[..., None], 3, axis=2), None, True, extras)
