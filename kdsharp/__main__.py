@@ -229,6 +229,12 @@ def _call(chosen: argparse.Namespace) -> None:
     print(f"{chosen.output} and {call.table_of(chosen.output)}")
 
 
+def _web(chosen: argparse.Namespace) -> None:
+    from kdsharp import web
+
+    web.serve(chosen.host, chosen.port, engine=chosen.engine)
+
+
 def _recipe(chosen: argparse.Namespace):
     """The preset with what the command line changes."""
     from kdsharp import recipes, zoo
@@ -387,6 +393,12 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--student", default="call-s", help="call-s, call-m or a file (default: %(default)s)")
     added.add_argument("--engine", help="as of sharpen")
     added.add_argument("--force", action="store_true", help="write over what is there")
+    added = command("web", _web, "a page on this machine: drop a picture in, see it sharpened, take it away")
+    added.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    added.add_argument(
+        "--host", default="127.0.0.1", help="default: %(default)s, which only this machine can reach"
+    )
+    added.add_argument("--engine", default="onnx", help="as of sharpen (default: %(default)s)")
     return parser
 
 

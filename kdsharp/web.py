@@ -1,0 +1,253 @@
+"""A web page on this machine: drop a picture in, see it sharpened beside what it was, take it away.
+
+Nothing is stored: an upload lives in memory until it is answered. Size, pixels, rate and the number of pictures at work
+are bounded, so that no upload can bring the server down. Flask and waitress are the extra `web`.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files as resources
+from io import BytesIO
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from kdsharp import data, evaluate, pictures, sharpen
+from kdsharp.errors import KdsharpError
+from kdsharp.sharpen import Sharpener
+
+log = logging.getLogger(__name__)
+
+STUDENTS = ("call-s", "call-m", "blur-s", "x2-s", "x4-s")
+KINDS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF")
+_KINDS_SAID = "PNG, JPEG, WebP, BMP or TIFF"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one upload, one visitor and all together may ask for.
+
+    `megabytes` of an upload, `megapixels` of its picture and `result_megapixels` of the answer; `per_minute` uploads of
+    one address; `at_once` pictures in work (others wait up to `wait_seconds`).
+    """
+
+    megabytes: int = 25
+    megapixels: float = 25.0
+    result_megapixels: float = 50.0
+    per_minute: int = 120
+    at_once: int = 2
+    wait_seconds: float = 30.0
+
+
+class Refused(Exception):
+    """An upload that gets no picture: its HTTP status, and a sentence that says why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def create_app(limits: Limits = Limits(), students: tuple[str, ...] = STUDENTS, engine: str = "onnx") -> Any:
+    """The Flask application. Raises KdsharpError if Flask is not installed or a student is unknown."""
+    flask, errors = _flask()
+    app = flask.Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = limits.megabytes * 2**20
+    load = cache(lambda name: sharpen.load_student(name, engine=engine))
+    slots, network = threading.BoundedSemaphore(limits.at_once), threading.Lock()
+    allowed = _rate_limit(limits.per_minute)
+    for name in students[:1]:
+        load(name)  # so that the first visitor does not wait
+
+    @app.get("/")
+    def page() -> str:
+        return flask.render_template_string(_page("page.html"), students=students, limits=limits)
+
+    @app.get("/example.png")
+    def example() -> Any:
+        return flask.Response(_example(), mimetype="image/png")
+
+    @app.post("/sharpen")
+    def answer() -> Any:
+        if not allowed(flask.request.remote_addr or ""):
+            raise Refused(429, f"More than {limits.per_minute} pictures in a minute: wait a little.")
+        upload = flask.request.files.get("picture")
+        if upload is None or not upload.filename:
+            raise Refused(400, "There is no picture in this request: choose a file.")
+        name, strength = flask.request.form.get("student", students[0]), _strength(flask.request.form)
+        if name not in students:
+            raise Refused(
+                400, f"There is no student '{name[:40]}' here: choose one of {', '.join(students)}."
+            )
+        if not slots.acquire(timeout=limits.wait_seconds):
+            raise Refused(503, "The server is busy: try again in a minute.")
+        try:
+            content = upload.read()
+            student = load(name)
+            _check(content, student, limits)
+            picture = _decoded(content)
+            began = time.perf_counter()
+            with network:  # it has all cores to itself
+                result = pictures.sharpened(picture, student, strength)
+            seconds = time.perf_counter() - began
+            sure = confidence(picture.colours, result.colours)
+            encoded = pictures.encode(result, ".png")
+        finally:
+            slots.release()
+        described = {"X-Confidence": f"{sure:.4f}", "X-Milliseconds": f"{1000 * seconds:.0f}"}
+        return flask.Response(encoded, mimetype="image/png", headers=described)
+
+    @app.errorhandler(Refused)
+    def refused(reason: Refused) -> Any:
+        return {"error": str(reason)}, reason.status
+
+    @app.errorhandler(KdsharpError)
+    def unfit(reason: KdsharpError) -> Any:
+        return {"error": str(reason)}, 400
+
+    @app.errorhandler(MemoryError)
+    def full(_reason: MemoryError) -> Any:
+        return {"error": "There is not enough memory for this picture: make it smaller."}, 503
+
+    @app.errorhandler(errors.HTTPException)
+    def other(reason: Any) -> Any:
+        said = {
+            413: f"The upload is larger than {limits.megabytes} MB: make it smaller.",
+            404: "There is no such page.",
+            405: "This address is not asked in that way.",
+        }
+        return {"error": said.get(reason.code, reason.description)}, reason.code
+
+    @app.after_request
+    def careful(response: Any) -> Any:
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
+            "script-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'self'"
+        )
+        return response
+
+    return app
+
+
+def serve(host: str = "127.0.0.1", port: int = 8000, threads: int = 8, **options: Any) -> None:
+    """Serve the page with waitress until it is interrupted. Raises KdsharpError if the port is taken."""
+    app = create_app(**options)
+    import waitress
+
+    log.info("http://%s:%d (stop with Ctrl-C)", host, port)
+    try:
+        waitress.serve(app, host=host, port=port, threads=threads, ident="kdsharp", _quiet=True)
+    except OSError as error:
+        raise KdsharpError(
+            f"Port {port} cannot be used ({error.strerror}): choose another with --port."
+        ) from error
+
+
+def confidence(before: np.ndarray, after: np.ndarray) -> float:
+    """How well the result, seen through a poor call again, agrees with the input: SSIM-Y, at most 1.
+
+    With no original at hand nobody can say whether added detail is right. What can be said is whether it contradicts
+    what was received: both are shrunk by 2 (area), which takes away what a student may add, and compared.
+    """
+    height, width = (max(evaluate.SSIM_WINDOW, side // 2) for side in before.shape[:2])
+    small = [
+        cv2.resize(_bytes(image), (width, height), interpolation=cv2.INTER_AREA) for image in (before, after)
+    ]
+    return evaluate.ssim(*small)
+
+
+def _bytes(image: np.ndarray) -> np.ndarray:
+    return image if image.dtype == np.uint8 else (image // 257).astype(np.uint8)
+
+
+def _check(content: bytes, student: Sharpener, limits: Limits) -> None:
+    """Look at the file's head, before any pixel is unpacked."""
+    try:
+        with Image.open(BytesIO(content)) as opened:
+            kind, (width, height) = opened.format, opened.size
+    except Image.DecompressionBombError as error:
+        raise Refused(
+            413, f"The picture has more than {limits.megapixels:g} megapixels: make it smaller."
+        ) from error
+    except Exception as error:  # whatever a strange file makes Pillow raise, it is no picture
+        raise Refused(415, f"This file is not a picture that can be read: give {_KINDS_SAID}.") from error
+    if kind not in KINDS:
+        raise Refused(415, f"{kind} files are not taken: give {_KINDS_SAID}.")
+    made = width * height * student.scale**2 / 1e6
+    if width * height / 1e6 > limits.megapixels or made > limits.result_megapixels:
+        raise Refused(
+            413,
+            f"The picture has {width}x{height} pixels: {limits.megapixels:g} megapixels are taken, "
+            f"and {limits.result_megapixels:g} come out at most.",
+        )
+
+
+def _decoded(content: bytes) -> pictures.Picture:
+    try:
+        return pictures.decode(content, "The file")
+    except KdsharpError as error:
+        raise Refused(400, str(error)) from error
+
+
+def _strength(form: Any) -> float:
+    try:
+        value = float(form.get("strength", 1.0))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise Refused(400, "The strength lies between 0 and 1.")
+    return value
+
+
+def _rate_limit(per_minute: int) -> Callable[[str], bool]:
+    """Whether an address may ask once more, by its requests of the last minute; old addresses are forgotten."""
+    asked: dict[str, deque[float]] = {}
+    lock = threading.Lock()
+
+    def allowed(address: str) -> bool:
+        now = time.monotonic()
+        with lock:
+            for known in [key for key, times in asked.items() if times[-1] < now - 60]:
+                del asked[known]
+            times = asked.setdefault(address, deque())
+            while times and times[0] < now - 60:
+                times.popleft()
+            if len(times) >= per_minute:
+                return False
+            times.append(now)
+            return True
+
+    return allowed
+
+
+@cache
+def _example() -> bytes:
+    """A frame of a poor call, made of scikit-image's astronaut (public domain)."""
+    image = data.read_image(data.embedded_photos("val")[0])
+    small = cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA)
+    coded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
+    received = cv2.resize(cv2.imdecode(coded, cv2.IMREAD_COLOR), (512, 512), interpolation=cv2.INTER_LINEAR)
+    return cv2.imencode(".png", received)[1].tobytes()
+
+
+@cache
+def _page(name: str) -> str:
+    return (resources("kdsharp") / "pages" / name).read_text(encoding="utf-8")
+
+
+def _flask() -> tuple[Any, Any]:
+    try:
+        import flask
+        import waitress  # noqa: F401 (asked for at once, not at the first start)
+        from werkzeug import exceptions
+    except ImportError as error:
+        raise KdsharpError("The page needs the extra: pip install 'kdsharp[web]'.") from error
+    return flask, exceptions
