@@ -3,7 +3,6 @@
 What a student is for, measured where it is used: H.264 with motion and its own key frames, not JPEG.
 """
 
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +15,7 @@ from tqdm.auto import tqdm
 from kdsharp import evaluate, files
 from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
-from kdsharp.video import SUFFIXES, pyav
+from kdsharp.video import SUFFIXES, pyav, write_video
 
 NAMES = ("original", "received", "sharpened")
 
@@ -51,32 +50,22 @@ def simulate(
         raise KdsharpError(
             f"A call of {kbps} kbps and {size[0]}x{size[1]} cannot be: give even sides of 16 or more."
         )
-    av = pyav()
-    part = destination.with_name(f".{os.getpid()}.{destination.name}")
     rows: list[dict] = []
+
+    def shown(given: Any) -> Iterator[np.ndarray]:
+        for original, received in _through_call(given, kbps, size):
+            sharp = student(received)
+            rows.append(_scores(len(rows), original, received, sharp))
+            pairs = zip(NAMES, (original, received, sharp), strict=True)
+            yield np.hstack([_labelled(name, picture) for name, picture in pairs])
+
     try:
-        with files.writing(destination):
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            with av.open(str(source)) as given, av.open(str(part), "w") as made:
-                written = None
-                for original, received in _through_call(given, kbps, size):
-                    sharp = student(received)
-                    rows.append(_scores(len(rows), original, received, sharp))
-                    shown = np.hstack(
-                        [_labelled(*pair) for pair in zip(NAMES, (original, received, sharp), strict=True)]
-                    )
-                    written = written or _stream(made, given.streams.video[0], shown)
-                    frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
-                    frame.pts = len(rows) - 1
-                    made.mux(written.encode(frame))
-                if written is None:
-                    raise KdsharpError(f"{source} holds no picture that can be decoded.")
-                made.mux(written.encode(None))
-            os.replace(part, destination)
-    except av.error.FFmpegError as error:
+        with pyav().open(str(source)) as given:
+            if not given.streams.video:
+                raise KdsharpError(f"{source} holds no video.")
+            write_video(destination, shown(given), given.streams.video[0].average_rate or 25)
+    except pyav().error.FFmpegError as error:
         raise KdsharpError(f"{source} could not be read ({error.strerror}): is it a video?") from error
-    finally:
-        part.unlink(missing_ok=True)
     files.write_json(table_of(destination), rows)
     return rows
 
@@ -99,8 +88,6 @@ def summary(rows: list[dict]) -> str:
 
 def _through_call(given: Any, kbps: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each frame as it was, and as the receiver shows it: coded, decoded, and enlarged (bilinear); `uint8` RGB."""
-    if not given.streams.video:
-        raise KdsharpError(f"{given.name} holds no video.")
     sender, receiver = _codecs(given.streams.video[0], kbps, size)
     waiting: list[np.ndarray] = []  # a decoder may answer late
 
@@ -134,15 +121,6 @@ def _codecs(pictures: Any, kbps: int, size: tuple[int, int]) -> tuple[Any, Any]:
     limits = {"maxrate": f"{kbps}k", "bufsize": f"{max(1, kbps // 2)}k"}
     sender.options = {"preset": "veryfast", "tune": "zerolatency", "profile": "baseline"} | limits
     return sender, pyav().CodecContext.create("h264", "r")
-
-
-def _stream(made: Any, pictures: Any, shown: np.ndarray) -> Any:
-    written = made.add_stream(
-        "libx264", rate=pictures.average_rate or 25, options={"crf": "18", "preset": "veryfast"}
-    )
-    written.height, written.width = shown.shape[:2]
-    written.pix_fmt = "yuv420p"
-    return written
 
 
 def _scores(number: int, original: np.ndarray, received: np.ndarray, sharp: np.ndarray) -> dict:

@@ -4,6 +4,7 @@ Frames keep their times (constant or not), the file its sound, rotation, colour 
 and encoding run beside each other. PyAV (FFmpeg) reads and writes; it is the extra `video`.
 """
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -65,22 +66,57 @@ def sharpen_video(
         raise KdsharpError(f"{destination} is the video itself: choose another name.")
     if destination.exists() and not force:
         raise KdsharpError(f"{destination} is there already: choose another name, or give --force.")
+    with (
+        _whole_or_not(source, destination) as part,
+        av.open(str(source)) as given,
+        av.open(str(part), "w") as made,
+    ):
+        return _copy(given, made, student, strength, {"crf": str(quality), "preset": preset})
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray], rate: float = 25, quality: int = 18) -> int:
+    """`uint8` RGB frames of one size (even sides) as H.264, whole or not at all; returns their number.
+
+    Raises KdsharpError if there is no frame, or as `sharpen_video` does.
+    """
+    av, stream, count = pyav(), None, 0
+    with _whole_or_not(path, path) as part, av.open(str(part), "w") as made:
+        for image in frames:
+            count += 1
+            if stream is None:
+                options = {"crf": str(quality), "preset": "veryfast"}
+                stream = made.add_stream(
+                    "libx264", rate=Fraction(rate).limit_denominator(1001), options=options
+                )
+                stream.height, stream.width = image.shape[:2]
+                stream.pix_fmt = "yuv420p"
+            made.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        if stream is None:
+            raise KdsharpError(f"There is no picture to write into {path}.")
+        made.mux(stream.encode(None))
+    return count
+
+
+@contextlib.contextmanager
+def _whole_or_not(source: Path, destination: Path) -> Iterator[Path]:
+    """A name to write to, which becomes `destination` if nothing goes wrong; FFmpeg's errors in a sentence."""
+    av = pyav()
     part = destination.with_name(f".{os.getpid()}.{destination.name}")
     try:
         with files.writing(destination):
             destination.parent.mkdir(parents=True, exist_ok=True)
-            with av.open(str(source)) as given, av.open(str(part), "w") as made:
-                count = _copy(given, made, student, strength, {"crf": str(quality), "preset": preset})
+            yield part
             os.replace(part, destination)
     except av.error.FFmpegError as error:
         if error.errno in files.CANNOT_WRITE:
             raise KdsharpError(
                 f"Cannot write to {destination} ({error.strerror}): free some space."
             ) from error
-        raise KdsharpError(f"{source} could not be sharpened ({error.strerror}): is it a video?") from error
+        raise KdsharpError(
+            f"{source} could not be read or written ({error.strerror}): is it a video?"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
-    return count
 
 
 def _copy(given: Any, made: Any, student: Sharpener, strength: float, options: dict[str, str]) -> int:
