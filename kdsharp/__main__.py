@@ -78,8 +78,8 @@ def _evaluate(chosen: argparse.Namespace) -> None:
     if chosen.report is not None:
         _report(chosen.report, chosen.json)
         return
-    found = evaluate.benchmark_rows(chosen.benchmark, chosen.student or "x4-s") if chosen.benchmark else None
-    rows = found or _on_photos(chosen)
+    student = chosen.student or "x4-s"
+    rows = evaluate.benchmark_rows(chosen.benchmark, student) if chosen.benchmark else _on_photos(chosen)
     print(evaluate.format_table(rows))
     if chosen.json:
         files.write_json(chosen.json, rows)
@@ -97,15 +97,12 @@ def _on_photos(chosen: argparse.Namespace) -> list[dict]:
     recipe = student.recipe
     if chosen.preset:
         settings = recipe.degradation
-        photos = systems.photos_of(recipe, chosen.profile).validation
-    elif recipe.task == "sharpen":
-        settings = evaluate.fixed_call(chosen.shrink, chosen.quality)
+        found = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0)
+        photos = found.train if chosen.photos else found.validation
     else:
-        settings = recipes.Downscale(scale=student.scale)
-    if chosen.photos:
-        photos = data.list_photos(chosen.photos)
-    elif not chosen.preset:
-        photos = data.embedded_photos("val")
+        fixed = evaluate.fixed_call(chosen.shrink, chosen.quality)
+        settings = fixed if recipe.task == "sharpen" else recipes.Downscale(scale=student.scale)
+        photos = data.list_photos(chosen.photos) if chosen.photos else data.embedded_photos("val")
     guide = teacher.load_teacher(chosen.teacher, chosen.device) if chosen.teacher else None
     return evaluate.evaluate_student(student, recipe, photos, settings, 0, guide)
 
@@ -301,7 +298,9 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("evaluate", _evaluate, "PSNR and SSIM beside doing nothing, bicubic and unsharp mask")
     common(added)
-    added.add_argument("--student", help="name or file (default: call-s, or what --preset has trained)")
+    added.add_argument(
+        "--student", help="name or file (default: call-s; x4-s for --benchmark; what --preset has trained)"
+    )
     added.add_argument(
         "--preset", choices=PRESETS, help="the student of `train PRESET`, on the preset's own damage"
     )

@@ -40,12 +40,7 @@ def simulate(
         raise KdsharpError(
             "In a call the receiver has enlarged the picture already: take a student of scale 1."
         )
-    if destination.suffix.lower() not in SUFFIXES:
-        raise KdsharpError(
-            f"Cannot write {destination.name}: give the video a name that ends in {SUFFIXES[0]}."
-        )
-    if destination.exists() and (not force or destination.samefile(source)):
-        raise KdsharpError(f"{destination} is there already: choose another name, or give --force.")
+    files.check_output(source, destination, SUFFIXES, force)
     if kbps < 1 or min(size) < 16 or any(side % 2 for side in size):
         raise KdsharpError(
             f"A call of {kbps} kbps and {size[0]}x{size[1]} cannot be: give even sides of 16 or more."

@@ -38,7 +38,7 @@ def degrade(hr: Tensor, settings: Degradation, generator: torch.Generator) -> De
 
     Geometry (shrink factor, filter, or a clean frame) is drawn once for the batch; noise, kernels and JPEG quality for
     each image.
-    For `Pairs`, the batch has six planes: those of the original and of its partner (see `data.read_pair`).
+    For `Pairs`, the batch has six planes: those of the original and of its partner (see `data.read_for`).
     Raises KdsharpError if H or W is not a multiple of an upscaling task's scale.
     """
     chain = {

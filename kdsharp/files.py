@@ -5,7 +5,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -99,6 +99,19 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         finally:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
+
+
+def check_output(source: Path, destination: Path, endings: Iterable[str], force: bool = False) -> None:
+    """See that what is made of `source` may be written. Raises KdsharpError that says why not.
+
+    The name must end in one of `endings`, and the file must not be the source, nor be there already without `force`.
+    """
+    if destination.suffix.lower() not in endings:
+        raise KdsharpError(f"Cannot write {destination.name}: give a name that ends in {', '.join(endings)}.")
+    if destination.exists() and source.exists() and destination.samefile(source):
+        raise KdsharpError(f"{destination} is the source itself: choose another name.")
+    if destination.exists() and not force:
+        raise KdsharpError(f"{destination} is there already: choose another name, or give --force.")
 
 
 def write_json(path: Path, value: Any) -> None:

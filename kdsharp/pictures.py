@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from kdsharp import data, files
 from kdsharp.errors import KdsharpError
-from kdsharp.sharpen import Sharpener
+from kdsharp.sharpen import Sharpener, check_strength
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +49,7 @@ def sharpen_file(
     `destination` is there already and `force` is not given; it is never the source.
     """
     source, destination = Path(source), Path(destination)
-    if destination.suffix.lower() not in FORMATS:
-        raise KdsharpError(
-            f"Cannot write {destination.name}: give the picture a name that ends in {', '.join(FORMATS)}."
-        )
-    if destination.exists():
-        if destination.samefile(source):
-            raise KdsharpError(f"{destination} is the picture itself: choose another name.")
-        if not force:
-            raise KdsharpError(f"{destination} is there already: choose another name, or give --force.")
+    files.check_output(source, destination, FORMATS, force)
     write(destination, sharpened(read(source), student, strength))
     return destination
 
@@ -113,8 +105,7 @@ def sharpened(picture: Picture, student: Sharpener, strength: float = 1.0) -> Pi
 
     Raises KdsharpError for another strength.
     """
-    if not 0 <= strength <= 1:
-        raise KdsharpError(f"The strength lies between 0 (nothing) and 1 (all), not at {strength:g}.")
+    check_strength(strength)
     before = picture.colours
     after = _in_tiles(before, student)
     height, width = after.shape[:2]

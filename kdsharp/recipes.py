@@ -1,6 +1,6 @@
 """Every default of the course in one place: what to degrade, who teaches, who learns, and for how long.
 
-A recipe is plain data. `preset("video-call")` gives one (`systems` lists them), `dataclasses.replace` changes it, and
+A recipe is plain data. `preset("video-call")` gives one (`SYSTEMS` names six), `dataclasses.replace` changes it, and
 `to_dict`/`from_dict` carry it into a target store, a checkpoint and a card.
 """
 

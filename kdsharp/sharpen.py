@@ -115,6 +115,12 @@ class Sharpener:
         return np.stack([cv2.multiply(plane, 255, dtype=cv2.CV_8U) for plane in output])
 
 
+def check_strength(strength: float) -> None:
+    """Raises KdsharpError for a blend that is not between 0 (the input) and 1 (the student's answer)."""
+    if not 0 <= strength <= 1:
+        raise KdsharpError(f"The strength lies between 0 (nothing) and 1 (all), not at {strength:g}.")
+
+
 def engines_at_hand() -> list[str]:
     """The engines for this machine's processor that are installed, the slowest first."""
     return ["torch", "onnx"] + (["openvino", "openvino-int8"] if find_spec("openvino") else [])

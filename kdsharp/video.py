@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from kdsharp import files
 from kdsharp.errors import KdsharpError
-from kdsharp.sharpen import Sharpener
+from kdsharp.sharpen import Sharpener, check_strength
 
 log = logging.getLogger(__name__)
 
@@ -56,16 +56,8 @@ def sharpen_video(
     """
     av = pyav()
     source, destination = Path(source), Path(destination)
-    if destination.suffix.lower() not in SUFFIXES:
-        raise KdsharpError(
-            f"Cannot write {destination.name}: give the video a name that ends in {SUFFIXES[0]}."
-        )
-    if not 0 <= strength <= 1:
-        raise KdsharpError(f"The strength lies between 0 (nothing) and 1 (all), not at {strength:g}.")
-    if destination.exists() and destination.samefile(source):
-        raise KdsharpError(f"{destination} is the video itself: choose another name.")
-    if destination.exists() and not force:
-        raise KdsharpError(f"{destination} is there already: choose another name, or give --force.")
+    files.check_output(source, destination, SUFFIXES, force)
+    check_strength(strength)
     with (
         _whole_or_not(source, destination) as part,
         av.open(str(source)) as given,

@@ -137,6 +137,14 @@ def test_pairs_train_and_are_evaluated_from_the_command_line(tmp_path: Path) -> 
     assert main([*command, "--folder", str(tmp_path / "run"), "--set", *settings]) == 0
     trained = sharpen.load_student(tmp_path / "run" / "student.safetensors")
     assert trained.recipe.degradation == Pairs()
+    evaluated = [
+        "evaluate",
+        "--preset",
+        "restormer",
+        "--student",
+        str(tmp_path / "run" / "student.safetensors"),
+    ]
+    assert main([*evaluated, "--photos", str(tmp_path / "pairs")]) == 0
     pairs = data.list_pairs(tmp_path / "pairs")
     rows = evaluate.evaluate_student(trained, trained.recipe, pairs, Pairs())
     assert rows[0]["psnr_y"] > 30  # a light blur
