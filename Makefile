@@ -1,7 +1,7 @@
 # make course: run every notebook; make test: all tests. Both set up .venv first, once.
 # Others: make html (what make course ran, as pages), make browser (the notebooks in JupyterLab, in a browser),
-# make web (exported students in onnxruntime-web), make mobile (in LiteRT, as on phones), make colab (the notebooks
-# with Colab's versions), make badges, make lint, make clean.
+# make web (students in onnxruntime-web, and the page that uses it), make mobile (in LiteRT, as on phones), make colab
+# (the notebooks with Colab's versions), make wheel, make badges, make lint, make clean.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= course,test
@@ -9,7 +9,7 @@ PROFILE ?= quick
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(EXTRAS)
 
-.PHONY: course test html setup lint badges browser web mobile colab clean
+.PHONY: course test html setup lint badges browser web wheel mobile colab clean
 
 course: setup
 	$(RUN) -m kdsharp course --profile $(PROFILE)
@@ -41,12 +41,15 @@ badges: setup
 browser: setup
 	$(RUN) tools/browser_lane.py
 
-# The exported students in onnxruntime-web, as browsers run them; needs Node and npm.
+# The students in onnxruntime-web, in Node and on the page in a browser; needs npm, and EXTRAS as for `make browser`.
 web: setup
-	mkdir -p build/web
-	cp tools/web/package.json tools/web/run.mjs build/web/
-	npm install --prefix build/web --silent --no-audit --no-fund --no-package-lock
-	$(RUN) -m pytest tests/test_web_runtime.py
+	$(RUN) -m kdsharp web --runtime
+	$(RUN) -m pytest tests/test_web_runtime.py tests/test_live.py tests/test_live_page.py
+
+# build/wheel/kdsharp-....whl, with the published networks and what browsers need to run them.
+wheel: setup
+	$(RUN) -m kdsharp web --runtime
+	$(RUN) -m pip wheel --disable-pip-version-check --quiet --no-deps -w build/wheel .
 
 # LiteRT files for phones; litert-torch asks for an older PyTorch, so it has an environment of its own.
 mobile:

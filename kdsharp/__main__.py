@@ -227,9 +227,15 @@ def _call(chosen: argparse.Namespace) -> None:
 
 
 def _web(chosen: argparse.Namespace) -> None:
-    from kdsharp import web
+    from kdsharp import live, web
 
-    web.serve(chosen.host, chosen.port, engine=chosen.engine)
+    students = tuple(chosen.students) or web.STUDENTS
+    if chosen.runtime:
+        print(live.fetch_runtime())
+    elif chosen.static:
+        print(live.write_static(chosen.static, live.named(students)))
+    else:
+        web.serve(chosen.host, chosen.port, students=students, engine=chosen.engine)
 
 
 def _recipe(chosen: argparse.Namespace):
@@ -392,12 +398,29 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--student", default="call-s", help="call-s, call-m or a file (default: %(default)s)")
     added.add_argument("--engine", help="as of sharpen")
     added.add_argument("--force", action="store_true", help="write over what is there")
-    added = command("web", _web, "a page on this machine: drop a picture in, see it sharpened, take it away")
+    added = command(
+        "web", _web, "pages on this machine: drop a picture in, or sharpen a camera in the browser"
+    )
     added.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     added.add_argument(
         "--host", default="127.0.0.1", help="default: %(default)s, which only this machine can reach"
     )
     added.add_argument("--engine", default="onnx", help="as of sharpen (default: %(default)s)")
+    added.add_argument(
+        "--students",
+        nargs="+",
+        default=[],
+        metavar="STUDENT",
+        help="names or files to choose from (default: call-s call-m blur-s x2-s x4-s)",
+    )
+    added.add_argument(
+        "--runtime",
+        action="store_true",
+        help="only fetch what networks in browsers need (with npm, once; a wheel has it)",
+    )
+    added.add_argument(
+        "--static", type=Path, metavar="FOLDER", help="only write the browser's page there, for a web host"
+    )
     return parser
 
 

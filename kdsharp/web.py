@@ -1,17 +1,18 @@
-"""A web page on this machine: drop a picture in, see it sharpened beside what it was, take it away.
+"""Web pages on this machine: drop a picture in, see it sharpened beside what it was, take it away.
 
 Nothing is stored: an upload lives in memory until it is answered. Size, pixels, rate and the number of pictures at work
-are bounded, so that no upload can bring the server down. Flask and waitress are the extra `web`.
+are bounded, so that no upload can bring the server down. Under /live lies the page whose network runs in the visitor's
+browser (`live`). Flask and waitress are the extra `web`.
 """
 
 import logging
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files as resources
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +20,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from kdsharp import data, evaluate, pictures, sharpen
+from kdsharp import evaluate, live, pictures, sharpen
 from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
 
@@ -28,6 +29,11 @@ log = logging.getLogger(__name__)
 STUDENTS = ("call-s", "call-m", "blur-s", "x2-s", "x4-s")
 KINDS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF")
 _KINDS_SAID = "PNG, JPEG, WebP, BMP or TIFF"
+# Nothing comes from elsewhere and nothing goes there; WebAssembly is compiled on the page of `live`.
+_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
+    "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; form-action 'self'"
+)
 
 
 @dataclass(frozen=True)
@@ -54,24 +60,36 @@ class Refused(Exception):
         self.status = status
 
 
-def create_app(limits: Limits = Limits(), students: tuple[str, ...] = STUDENTS, engine: str = "onnx") -> Any:
-    """The Flask application. Raises KdsharpError if Flask is not installed or a student is unknown."""
+def create_app(
+    limits: Limits = Limits(),
+    students: tuple[str, ...] = STUDENTS,
+    engine: str = "onnx",
+    framed: bool = False,
+) -> Any:
+    """The Flask application.
+
+    Args:
+        students: published names, or files of your own; the first is chosen at first.
+        framed: other pages, as a notebook's, may show this one inside them.
+
+    Raises KdsharpError if Flask is not installed or a student is unknown.
+    """
     flask, errors = _flask()
+    known = live.named(students)
     app = flask.Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = limits.megabytes * 2**20
-    load = cache(lambda name: sharpen.load_student(name, engine=engine))
+    app.register_blueprint(live.pages(flask, known))
+    load = cache(lambda name: sharpen.load_student(known[name], engine=engine))
     slots, network = threading.BoundedSemaphore(limits.at_once), threading.Lock()
     allowed = _rate_limit(limits.per_minute)
-    for name in students[:1]:
-        load(name)  # so that the first visitor does not wait
+    policy = _POLICY if framed else f"{_POLICY}; frame-ancestors 'self'"
+    first = next(iter(known))
+    load(first)  # so that the first visitor does not wait
 
     @app.get("/")
     def page() -> str:
-        return flask.render_template_string(_page("page.html"), students=students, limits=limits)
-
-    @app.get("/example.png")
-    def example() -> Any:
-        return flask.Response(_example(), mimetype="image/png")
+        template = (live.PAGES / "upload.html").read_text(encoding="utf-8")
+        return flask.render_template_string(template, students=known, limits=limits)
 
     @app.post("/sharpen")
     def answer() -> Any:
@@ -80,11 +98,9 @@ def create_app(limits: Limits = Limits(), students: tuple[str, ...] = STUDENTS, 
         upload = flask.request.files.get("picture")
         if upload is None or not upload.filename:
             raise Refused(400, "There is no picture in this request: choose a file.")
-        name, strength = flask.request.form.get("student", students[0]), _strength(flask.request.form)
-        if name not in students:
-            raise Refused(
-                400, f"There is no student '{name[:40]}' here: choose one of {', '.join(students)}."
-            )
+        name, strength = flask.request.form.get("student", first), _strength(flask.request.form)
+        if name not in known:
+            raise Refused(400, f"There is no student '{name[:40]}' here: choose one of {', '.join(known)}.")
         if not slots.acquire(timeout=limits.wait_seconds):
             raise Refused(503, "The server is busy: try again in a minute.")
         try:
@@ -126,12 +142,9 @@ def create_app(limits: Limits = Limits(), students: tuple[str, ...] = STUDENTS, 
 
     @app.after_request
     def careful(response: Any) -> Any:
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
-            "script-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'self'"
-        )
+        response.headers["Content-Security-Policy"] = policy
         return response
 
     return app
@@ -149,6 +162,34 @@ def serve(host: str = "127.0.0.1", port: int = 8000, threads: int = 8, **options
         raise KdsharpError(
             f"Port {port} cannot be used ({error.strerror}): choose another with --port."
         ) from error
+
+
+def in_notebook(path: str = "", height: int = 760, **options: Any) -> Any:
+    """Serve the pages from this notebook's process and show one under the cell, in Colab too.
+
+    Returns the server, which ends with the process or by its `close()`; `options` are those of `create_app`. Jupyter on
+    another machine shows nothing: there the port has to be forwarded. Raises KdsharpError as `create_app` does.
+
+    Args:
+        path: empty for uploads, `live/` for the network in the browser.
+        height: of the frame, in pixels.
+    """
+    app = create_app(framed=True, **options)
+    import waitress
+    from IPython import display
+
+    server = waitress.create_server(app, host="127.0.0.1", port=0)
+    threading.Thread(target=server.run, daemon=True).start()
+    port = server.effective_port
+    if "google.colab" in sys.modules:
+        from google.colab import output
+
+        output.serve_kernel_port_as_iframe(port, path=f"/{path}", height=str(height))
+    else:
+        may = "camera; display-capture; cross-origin-isolated"
+        frame = f'<iframe src="http://127.0.0.1:{port}/{path}" allow="{may}" width="100%" height="{height}"></iframe>'
+        display.display(display.HTML(f"<div>While this notebook runs:<br>{frame}</div>"))
+    return server
 
 
 def confidence(before: np.ndarray, after: np.ndarray) -> float:
@@ -226,21 +267,6 @@ def _rate_limit(per_minute: int) -> Callable[[str], bool]:
             return True
 
     return allowed
-
-
-@cache
-def _example() -> bytes:
-    """A frame of a poor call, made of scikit-image's astronaut (public domain)."""
-    image = data.read_image(data.embedded_photos("val")[0])
-    small = cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA)
-    coded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
-    received = cv2.resize(cv2.imdecode(coded, cv2.IMREAD_COLOR), (512, 512), interpolation=cv2.INTER_LINEAR)
-    return cv2.imencode(".png", received)[1].tobytes()
-
-
-@cache
-def _page(name: str) -> str:
-    return (resources("kdsharp") / "pages" / name).read_text(encoding="utf-8")
 
 
 def _flask() -> tuple[Any, Any]:

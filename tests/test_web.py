@@ -153,7 +153,7 @@ def test_the_page_and_its_example(client) -> None:
     page = client.get("/")
     assert page.status_code == 200 and "no original" in page.text and "call-s" in page.text
     assert "frame-ancestors" in page.headers["Content-Security-Policy"]
-    example = client.get("/example.png")
+    example = client.get("/live/example.png")
     assert send(client, example.data).status_code == 200
 
 

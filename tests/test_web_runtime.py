@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsharp import checkpoints, runtime, sharpen
+from kdsharp import checkpoints, live, runtime, sharpen
 
-# Where `make web` puts the runtime; not under KDSHARP_ROOT, which is another folder in every test.
-INSTALLED = Path(__file__).resolve().parent.parent / "build" / "web"
+PROGRAM = Path(__file__).resolve().parent.parent / "tools" / "onnx_web.mjs"
 
 
 @pytest.mark.heavy
@@ -20,17 +19,19 @@ INSTALLED = Path(__file__).resolve().parent.parent / "build" / "web"
     "name", [path.stem for path in checkpoints.published() if "teacher" not in path.stem]
 )
 def test_a_browser_gives_the_same_picture(name: str, int8: bool, tmp_path: Path) -> None:
-    if not (INSTALLED / "node_modules" / "onnxruntime-web").is_dir() or not shutil.which("node"):
-        pytest.skip("onnxruntime-web is not installed: `make web` does it, with Node")
+    if live.runtime_dir() is None or not shutil.which("node"):
+        pytest.skip("onnxruntime-web is not here: `make web` fetches it, with Node's npm")
     exported = sharpen.exported_file(checkpoints.find(name), int8)
     here = runtime.OnnxNetwork(exported)
     planes = np.random.default_rng(0).random((1, 1 if here.colour == "luma" else 3, 48, 80), dtype=np.float32)
     planes.tofile(tmp_path / "in.bin")
-    command = ["node", "run.mjs", exported, tmp_path / "in.bin", *planes.shape[1:], tmp_path / "out.bin"]
-    done = subprocess.run(list(map(str, command)), cwd=INSTALLED, capture_output=True, text=True)
+    command = ["node", PROGRAM, live.runtime_dir(), exported]
+    command += [tmp_path / "in.bin", *planes.shape[1:], tmp_path / "out.bin"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     expected = here(planes)
-    assert json.loads(done.stdout)["dims"] == list(expected.shape)
+    told = json.loads(done.stdout)
+    assert told["dims"] == list(expected.shape) and told["version"] == live.RUNTIME.rpartition("-")[2]
     output = np.fromfile(tmp_path / "out.bin", np.float32).reshape(expected.shape)
     assert np.abs(output - expected).max() * 255 < 1
     assert np.ptp(expected) > 0.5  # not a constant picture that anything would match

@@ -1,0 +1,229 @@
+// The page whose network runs in the visitor's browser: a picture, a camera or a shared screen goes frame by frame to
+// the worker, and comes back sharpened.
+
+import { $, divide, followStrength, resultName, say, takePictures } from "./common.js";
+
+const MEGAPIXELS = 25, RESULT_MEGAPIXELS = 50; // of a picture
+const LIVE_RESULT = 3840; // pixels, the longer side of an enlarged live frame
+const MISHAPS = { // what a browser calls it, and what to do
+  NotAllowedError: "was not allowed: allow it in the browser's address bar, and try again.",
+  NotFoundError: "was not found: connect one, and try again.",
+  NotReadableError: "is in use by another program: close that one, and try again.",
+};
+
+const worker = new Worker("worker.js", { type: "module" });
+const waiting = new Map();
+const frame = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+let site = null, opened = null, stream = null, still = null, engine = "", asked = 0;
+
+worker.onmessage = ({ data }) => {
+  const { resolve, reject } = waiting.get(data.id);
+  waiting.delete(data.id);
+  if (data.error) reject(new Error(data.error)); else resolve(data);
+};
+
+worker.onerror = () => say("This browser cannot run networks: take a newer one.", true);
+
+/** One command to the worker; what it answers. */
+function ask(command, values, transferred = []) {
+  const id = asked++;
+  return new Promise((resolve, reject) => {
+    waiting.set(id, { resolve, reject });
+    worker.postMessage({ id, command, ...values }, transferred);
+  });
+}
+
+async function start() {
+  await cacheForOffline();
+  site = await (await fetch("site.json")).json();
+  $("upload").hidden = !site.upload;
+  $("student").replaceChildren(...site.networks.map(network => new Option(network.name)));
+  if (!site.runtime) {
+    say("The runtime of networks in browsers is not here yet. Fetch it once with: kdsharp web --runtime (it needs npm, "
+      + "which comes with Node.js), and load this page again. The page for uploads works without it.", true);
+    return;
+  }
+  const ready = await ask("look");
+  $("engine").value = ready.fast ? "webgpu" : "wasm";
+  $("engine").querySelector("[value=webgpu]").disabled = !ready.webgpu;
+  $("size").value = ready.fast ? "1280x720" : "640x360";
+  await open();
+  for (const id of ["camera", "screen", "example", "picture", "student", "engine"]) $(id).disabled = false;
+  $("screen").hidden = !navigator.mediaDevices?.getDisplayMedia; // phones have none
+  say("Ready.");
+}
+
+/** Once a visit has loaded it, the page comes up without its server; private windows and frames may refuse that. */
+async function cacheForOffline() {
+  try {
+    await navigator.serviceWorker.register("offline.js");
+    const claimed = new Promise(resolve => navigator.serviceWorker.addEventListener("controllerchange", resolve));
+    const patience = new Promise(resolve => setTimeout(resolve, 3000));
+    if (!navigator.serviceWorker.controller) await Promise.race([claimed, patience]);
+  } catch { /* it works as long as the server does */ }
+}
+
+async function open() {
+  opened = site.networks.find(network => network.name === $("student").value);
+  const wanted = () => ask("open", { network: opened, engine: $("engine").value, runtime: site.runtime });
+  try {
+    ({ engine } = await wanted());
+  } catch (error) {
+    if ($("engine").value !== "webgpu") throw error;
+    $("engine").value = "wasm"; // a graphics card that says that it can, and cannot
+    ({ engine } = await wanted());
+  }
+}
+
+async function reopen() {
+  say("Loading the network ...");
+  await open();
+  say(stream ? "Live." : "Ready.");
+  await sharpenStill();
+}
+
+/** Sharpen the RGBA pixels of one frame, and show it beside what it was. */
+async function sharpen(image) {
+  const { width, height } = image;
+  const done = await ask(
+    "sharpen", { pixels: image.data.buffer, width, height, strength: Number($("strength").value) }, [image.data.buffer],
+  );
+  draw($("before"), done.before, width, height);
+  draw($("after"), done.after, done.width, done.height);
+  $("result").hidden = false;
+  return done;
+}
+
+function draw(canvas, pixels, width, height) {
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(pixels), width, height), 0, 0);
+}
+
+/** The pixels of a picture or of a video's present frame, shrunk by `factor`. */
+function grab(source, width, height, factor = 1) {
+  frame.canvas.width = Math.max(1, Math.round(width * factor));
+  frame.canvas.height = Math.max(1, Math.round(height * factor));
+  frame.drawImage(source, 0, 0, frame.canvas.width, frame.canvas.height);
+  return frame.getImageData(0, 0, frame.canvas.width, frame.canvas.height);
+}
+
+async function showPicture(file) {
+  await stop();
+  let bitmap;
+  try { bitmap = await createImageBitmap(file); }
+  catch { say("This file is not a picture that this browser can read: give PNG, JPEG or WebP.", true); return; }
+  const millions = bitmap.width * bitmap.height / 1e6;
+  if (millions > MEGAPIXELS || millions * opened.scale ** 2 > RESULT_MEGAPIXELS) {
+    say(`The picture has ${bitmap.width}x${bitmap.height} pixels: ${MEGAPIXELS} megapixels are taken, `
+      + `and ${RESULT_MEGAPIXELS} come out at most.`, true);
+    return;
+  }
+  still = { bitmap, name: file.name || "picture" };
+  await sharpenStill();
+}
+
+async function sharpenStill() {
+  if (!still) return;
+  say("Working ...");
+  const done = await sharpen(grab(still.bitmap, still.bitmap.width, still.bitmap.height));
+  $("rate").textContent = `${done.width} x ${done.height}, network ${done.milliseconds.toFixed(0)} ms, ${engine}`;
+  say("Done.");
+}
+
+async function live(what, request) {
+  await stop();
+  say(`Waiting for the ${what} ...`);
+  let taken;
+  try { taken = await request(); }
+  catch (error) {
+    say(`The ${what} ${MISHAPS[error.name] ?? `cannot be used here: ${error.message}.`}`, true);
+    return;
+  }
+  await stop(); // another one may have come first
+  stream = taken;
+  still = null;
+  taken.getVideoTracks()[0].addEventListener("ended", () => { if (stream === taken) stop(); });
+  const video = Object.assign(document.createElement("video"), { srcObject: taken, muted: true, playsInline: true });
+  await video.play();
+  $("stop").hidden = false;
+  say("Live.");
+  await play(video, taken);
+}
+
+async function play(video, taken) {
+  const times = [];
+  while (stream === taken) {
+    const { videoWidth: width, videoHeight: height } = video;
+    const next = nextFrame(video);
+    const done = await sharpen(grab(video, width, height, shrunk(width, height)));
+    const now = performance.now();
+    times.push(now);
+    while (times[0] < now - 2000) times.shift();
+    const rate = times.length > 1 ? 1000 * (times.length - 1) / (now - times[0]) : 0;
+    $("rate").textContent = `${rate.toFixed(1)} frames a second, ${done.width} x ${done.height}, `
+      + `network ${done.milliseconds.toFixed(0)} ms, ${engine}`;
+    await next;
+  }
+}
+
+/** The factor that brings a live frame, upright or not, to the size that is chosen. */
+function shrunk(width, height) {
+  const [long, short] = $("size").value.split("x").map(Number);
+  const longest = Math.min(long, LIVE_RESULT / opened.scale);
+  return Math.min(1, longest / Math.max(width, height), short / Math.min(width, height));
+}
+
+/** When the video has another frame; a still screen sends none for a while. */
+function nextFrame(video) {
+  return new Promise(resolve => {
+    const late = setTimeout(resolve, 1000);
+    if (!video.requestVideoFrameCallback) { requestAnimationFrame(resolve); return; }
+    video.requestVideoFrameCallback(() => { clearTimeout(late); resolve(); });
+  });
+}
+
+/** The last frame stays where it is, to be looked at and saved. */
+async function stop() {
+  stream?.getTracks().forEach(track => track.stop());
+  stream = null;
+  $("stop").hidden = true;
+}
+
+/** Whatever goes wrong in `work` is said, and the page goes on. */
+const saying = work => async (...values) => {
+  try { await work(...values); } catch (error) { stop(); say(`${error.message}`, true); }
+};
+
+function devices() {
+  if (navigator.mediaDevices) return navigator.mediaDevices;
+  throw new Error("Cameras are for pages of this computer (http://127.0.0.1) and for https only: open one of these.");
+}
+
+divide();
+takePictures(saying(file => {
+  if ($("picture").disabled) throw new Error("The network is not loaded yet.");
+  return showPicture(file);
+}));
+followStrength(saying(sharpenStill));
+$("form").addEventListener("submit", event => event.preventDefault());
+$("student").addEventListener("change", saying(reopen));
+$("engine").addEventListener("change", saying(reopen));
+$("stop").addEventListener("click", () => { stop(); say("Stopped."); });
+$("example").addEventListener("click", saying(async () => {
+  await showPicture(new File([await (await fetch("example.png")).blob()], "example.png", { type: "image/png" }));
+}));
+$("camera").addEventListener("click", saying(() => live("camera", () => {
+  const [width, height] = $("size").value.split("x").map(Number);
+  return devices().getUserMedia({ video: { width: { ideal: width }, height: { ideal: height } }, audio: false });
+})));
+$("screen").addEventListener("click", saying(() => live("screen", () => (
+  devices().getDisplayMedia({ video: { frameRate: { ideal: 30 } }, audio: false })
+))));
+$("download").addEventListener("click", () => $("after").toBlob(blob => {
+  const link = Object.assign(document.createElement("a"), {
+    href: URL.createObjectURL(blob), download: resultName(still?.name ?? "frame"),
+  });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}, "image/png"));
+saying(start)();

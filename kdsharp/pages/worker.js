@@ -1,0 +1,125 @@
+// The student at work, in a thread of its own so that the page stays awake. It does what `Sharpener` does in Python:
+// luma through the network, and the change of luma added to red, green and blue.
+
+let ort, session, network;
+
+const commands = { look, open, sharpen };
+
+let last = Promise.resolve();
+
+// One after the other: a session takes no second picture while it works on the first.
+onmessage = ({ data }) => { last = last.then(() => obey(data)); };
+
+async function obey({ id, command, ...values }) {
+  try {
+    const [answer, transferred = []] = await commands[command](values);
+    postMessage({ id, ...answer }, transferred);
+  } catch (error) {
+    postMessage({ id, error: `The network could not run: ${error?.message ?? error}` });
+  }
+}
+
+/** What there is to compute with: a graphics card, and whether it is a real one. */
+async function look() {
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  const emulated = adapter?.info?.isFallbackAdapter ?? false; // by the processor, which WebAssembly uses better
+  return [{ webgpu: Boolean(adapter), fast: Boolean(adapter) && !emulated }];
+}
+
+/** Load a network, { name, file, scale, multiple }, and what computes it: `webgpu`, `wasm` or `wasm-int8`. */
+async function open({ network: wanted, engine, runtime }) {
+  const [provider, int8] = engine.split("-");
+  // Each has its own build: the one with WebGPU takes twice as long on the processor.
+  ort = await import(`./${runtime}/ort.${provider}.min.mjs`);
+  ort.env.logLevel = "error";
+  // Threads need memory that they share, which browsers give to isolated pages only.
+  const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 8) : 1;
+  ort.env.wasm.numThreads = threads;
+  const answer = await fetch(int8 ? wanted.int8 : wanted.file);
+  if (!answer.ok) throw new Error(`${wanted.name} is not there`);
+  const content = new Uint8Array(await answer.arrayBuffer());
+  await session?.release();
+  session = await ort.InferenceSession.create(content, { executionProviders: [provider] });
+  network = wanted;
+  const said = `WebAssembly${int8 ? " in 8 bits" : ""}, ${threads} thread${threads > 1 ? "s" : ""}`;
+  return [{ engine: provider === "webgpu" ? "WebGPU" : said }];
+}
+
+/** RGBA pixels (width x height x 4 bytes) to sharpened ones, `scale` times as wide and high. */
+async function sharpen({ pixels, width, height, strength }) {
+  const began = performance.now();
+  const before = new Uint8ClampedArray(pixels);
+  const { scale } = network;
+  const sharp = await throughNetwork(before, width, height);
+  const base = scale > 1 ? enlarged(before, width, height, scale) : before;
+  const after = new Uint8ClampedArray(base.length); // such an array rounds and saturates
+  for (let pixel = 0, at = 0; pixel < sharp.length; pixel++, at += 4) {
+    const change = sharp[pixel] - luma(base, at);
+    for (let channel = at; channel < at + 3; channel++) {
+      const full = Math.min(Math.max(base[channel] + change, 0), 255);
+      after[channel] = base[channel] + strength * (full - base[channel]);
+    }
+    after[at + 3] = base[at + 3];
+  }
+  const milliseconds = performance.now() - began;
+  const answer = { before: pixels, after: after.buffer, width: width * scale, height: height * scale, milliseconds };
+  return [answer, [pixels, after.buffer]];
+}
+
+/** BT.601 luma in whole numbers, exactly as OpenCV rounds it. */
+function luma(rgba, at) {
+  return (9798 * rgba[at] + 19235 * rgba[at + 1] + 3735 * rgba[at + 2] + 16384) >> 15;
+}
+
+/** Luma of a frame through the network, in bytes; the last row and column are repeated up to what it folds by. */
+async function throughNetwork(rgba, width, height) {
+  const { scale, multiple } = network;
+  const columns = Math.ceil(width / multiple) * multiple, rows = Math.ceil(height / multiple) * multiple;
+  const plane = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    const from = Math.min(row, height - 1) * width;
+    for (let column = 0; column < columns; column++) {
+      plane[row * columns + column] = luma(rgba, 4 * (from + Math.min(column, width - 1))) / 255;
+    }
+  }
+  const { output } = await session.run({ input: new ort.Tensor("float32", plane, [1, 1, rows, columns]) });
+  const sharp = new Uint8ClampedArray(width * scale * height * scale), values = output.data;
+  for (let row = 0, at = 0; row < height * scale; row++) {
+    const from = row * columns * scale;
+    for (let column = 0; column < width * scale; column++) sharp[at++] = 255 * values[from + column];
+  }
+  output.dispose();
+  return sharp;
+}
+
+/** Keys' cubic interpolation with a = -0.75 and repeated borders, as OpenCV's INTER_CUBIC: rows first, then columns. */
+function enlarged(rgba, width, height, scale) {
+  const wide = new Float32Array(width * scale * height * 4);
+  interpolate(rgba, wide, height, width, width * 4, 4, width * scale * 4, 4, scale);
+  const large = new Uint8ClampedArray(width * scale * height * scale * 4);
+  const step = width * scale * 4;
+  interpolate(wide, large, width * scale, height, 4, step, 4, step, scale);
+  return large;
+}
+
+/** `lines` lines of `count` pixels each, `scale` times as long; strides of lines and pixels, in and out, in values. */
+function interpolate(source, result, lines, count, lineIn, pixelIn, lineOut, pixelOut, scale) {
+  for (let place = 0; place < count * scale; place++) {
+    const position = (place + 0.5) / scale - 0.5, first = Math.floor(position);
+    const [a, b, c, d] = weights(position - first);
+    const [p, q, r, s] = [-1, 0, 1, 2].map(near => Math.min(Math.max(first + near, 0), count - 1) * pixelIn);
+    for (let line = 0; line < lines; line++) {
+      const from = line * lineIn, to = line * lineOut + place * pixelOut;
+      for (let channel = 0; channel < 4; channel++) {
+        const at = from + channel;
+        result[to + channel] = a * source[at + p] + b * source[at + q] + c * source[at + r] + d * source[at + s];
+      }
+    }
+  }
+}
+
+function weights(t) {
+  const A = -0.75;
+  const near = x => ((A + 2) * x - (A + 3)) * x * x + 1, far = x => ((A * x - 5 * A) * x + 8 * A) * x - 4 * A;
+  return [far(1 + t), near(t), near(1 - t), far(2 - t)];
+}
