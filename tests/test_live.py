@@ -1,4 +1,4 @@
-"""What the page in the browser consists of: the pinned runtime, the networks, the headers, static files and the wheel."""
+"""What the page in the browser consists of: the pinned runtime, the networks, the headers, static files, the wheel."""
 
 import os
 import re
@@ -130,8 +130,16 @@ def test_networks_are_the_exported_files(client) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["networks/blur-s.onnx", "networks/..%2fcall-s.onnx", "../web.py", "live.py", "upload.html"]
-    + [f"{live.RUNTIME}/..%2flive.html", f"{live.RUNTIME}/nothing.mjs", "onnxruntime-license.txt"],
+    [
+        "networks/blur-s.onnx",
+        "networks/..%2fcall-s.onnx",
+        "../web.py",
+        "live.py",
+        "upload.html",
+        "onnxruntime-license.txt",
+        f"{live.RUNTIME}/..%2flive.html",
+        f"{live.RUNTIME}/nothing.mjs",
+    ],
 )
 def test_nothing_else_is_served(client, address: str) -> None:
     assert client.get(f"/live/{address}").status_code == 404
