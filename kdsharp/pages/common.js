@@ -7,6 +7,13 @@ export function say(text, wrong = false) {
   $("message").className = wrong ? "error" : "";
 }
 
+/** Show the result, and on a small screen bring it into sight when it first comes. */
+export function reveal() {
+  if (!$("result").hidden) return;
+  $("result").hidden = false;
+  $("view").scrollIntoView({ behavior: "smooth", block: "nearest" });
+}
+
 /** The slider #divider, or a finger or pressed mouse on the picture, says how much of it is "before". */
 export function divide() {
   $("divider").addEventListener("input", event => $("view").style.setProperty("--at", `${event.target.value}%`));

@@ -1,7 +1,7 @@
 // The page whose network runs in the visitor's browser: a picture, a camera or a shared screen goes frame by frame to
 // the worker, and comes back sharpened.
 
-import { $, divide, followStrength, resultName, say, takePictures } from "./common.js";
+import { $, divide, followStrength, resultName, reveal, say, takePictures } from "./common.js";
 
 const MEGAPIXELS = 25, RESULT_MEGAPIXELS = 50; // of a picture
 const LIVE_RESULT = 3840; // pixels, the longer side of an enlarged live frame
@@ -90,7 +90,7 @@ async function sharpen(image) {
   );
   draw($("before"), done.before, width, height);
   draw($("after"), done.after, done.width, done.height);
-  $("result").hidden = false;
+  reveal();
   return done;
 }
 

@@ -1,6 +1,6 @@
 // The page that sends a picture to the server and shows what comes back.
 
-import { $, divide, followStrength, resultName, say, takePictures } from "./common.js";
+import { $, divide, followStrength, resultName, reveal, say, takePictures } from "./common.js";
 
 let chosen = null, urls = [];
 
@@ -32,7 +32,7 @@ async function sharpen() {
   $("after").src = $("download").href = shown(picture);
   $("download").download = resultName(chosen.name || "picture");
   $("confidence").textContent = answer.headers.get("X-Confidence");
-  $("result").hidden = false;
+  $("after").decode().then(reveal, reveal);
   say(`Done in ${answer.headers.get("X-Milliseconds")} ms.`);
 }
 
