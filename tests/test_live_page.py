@@ -109,6 +109,13 @@ def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """Static files of a folder, on another origin than the page's."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 def says(page: Any, text: str, seconds: float = 60) -> None:
     page.wait_for_selector(f"#message:has-text('{text}')", timeout=1000 * seconds)
 
@@ -288,10 +295,6 @@ def test_it_comes_up_without_its_server(visit: Callable) -> None:
 
 
 def test_static_files_run_on_any_host(visit: Callable, tmp_path: Path) -> None:
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
     folder = live.write_static(tmp_path / "site", live.named(["call-s"]))
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -303,6 +306,30 @@ def test_static_files_run_on_any_host(visit: Callable, tmp_path: Path) -> None:
         server.shutdown()
     assert "1 thread" in page.inner_text("#rate") and page.is_hidden("#upload")
     assert difference(page) <= 2
+
+
+def test_inside_a_notebooks_frame(
+    visit: Callable, camera_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda made: shown.append(made.data))
+    server = web.in_notebook("live/", students=("call-s",))
+    (tmp_path / "notebook.html").write_text(f"<!doctype html>{shown[0]}")
+    outer = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    threading.Thread(target=outer.serve_forever, daemon=True).start()
+    switches = (*CAMERA, f"--use-file-for-fake-video-capture={camera_file}")
+    try:
+        page = visit(*switches, url=f"http://localhost:{outer.server_port}/notebook.html", wait="")
+        (frame,) = page.frames[1:]
+        says(frame, "Ready.")
+        frame.click("#camera")
+        frame.wait_for_selector("#rate:has-text('frames a second')")
+        frame.click("#stop")
+        frame.wait_for_timeout(500)
+        assert difference(frame) <= 2
+    finally:
+        outer.shutdown()
+        server.close()
 
 
 def test_without_the_runtime_it_says_how_to_get_it(
