@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
 from kdsharp import evaluate, files
@@ -127,7 +128,8 @@ def _scores(number: int, original: np.ndarray, received: np.ndarray, sharp: np.n
 
 
 def _labelled(name: str, picture: np.ndarray) -> np.ndarray:
-    size = max(0.4, picture.shape[0] / 700)
-    place, look = (8, int(30 * size) + 4), (cv2.FONT_HERSHEY_SIMPLEX, size)
-    dark = cv2.putText(picture.copy(), name, place, *look, (0, 0, 0), int(4 * size) + 2, cv2.LINE_AA)
-    return cv2.putText(dark, name, place, *look, (255, 255, 255), int(size) + 1, cv2.LINE_AA)
+    size = max(12, picture.shape[0] // 24)
+    top = Image.fromarray(picture[: 2 * size])
+    look = {"fill": "white", "stroke_width": max(1, size // 12), "stroke_fill": "black"}
+    ImageDraw.Draw(top).text((size // 2, size // 3), name, font=ImageFont.load_default(size), **look)
+    return np.vstack([np.array(top), picture[2 * size :]])
