@@ -1,10 +1,21 @@
 """What several tests need: real assets where they are, and a root that is not the checkout."""
 
+import base64
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+DROP = """([name, text]) => {
+    const carried = new DataTransfer();
+    const content = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+    carried.items.add(new File([content], name, { type: "image/png" }));
+    const form = document.getElementById("form");
+    form.dispatchEvent(new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true }));
+}"""
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +64,9 @@ def guide():
     torch.manual_seed(0)
     network = student.build(Network("residual", {"scale": 4, "channels": 8, "blocks": 1}))
     return teacher.Teacher("tiny", 4, network.eval().requires_grad_(False))
+
+
+@pytest.fixture
+def drop() -> Callable[[Any, Path], None]:
+    """Drop a PNG on a page of Playwright's, as a hand with a mouse does."""
+    return lambda page, path: page.evaluate(DROP, [path.name, base64.b64encode(path.read_bytes()).decode()])

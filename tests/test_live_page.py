@@ -176,6 +176,13 @@ def test_strength_and_eight_bits(visit: Callable, picture: Path) -> None:
     assert difference(page, engine="onnx-int8") <= 2
 
 
+def test_a_picture_can_be_dropped(visit: Callable, picture: Path, drop: Callable) -> None:
+    page = visit()
+    drop(page, picture)
+    says(page, "Done.")
+    assert np.array_equal(pixels(page, "before"), data.read_image(picture)) and difference(page) <= 2
+
+
 def test_saved_is_what_is_shown(visit: Callable, picture: Path, tmp_path: Path) -> None:
     page = visit()
     page.set_input_files("#picture", picture)

@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,12 @@ def test_upload_divider_and_download(page, picture: Path, tmp_path: Path) -> Non
     pictures.sharpen_file(picture, tmp_path / "line.png", sharpen.load_student("call-s", engine="onnx"))
     assert np.array_equal(data.read_image(tmp_path / "page.png"), data.read_image(tmp_path / "line.png"))
     assert page.complaints == []
+
+
+def test_a_picture_can_be_dropped(page, picture: Path, drop: Callable) -> None:
+    drop(page, picture)
+    page.wait_for_selector("#result:not([hidden])")
+    assert width_of_result(page) == 400 and page.complaints == []
 
 
 def test_mistakes_are_told_and_the_page_goes_on(page, picture: Path, tmp_path: Path) -> None:

@@ -142,7 +142,9 @@ async function live(what, request) {
   await stop(); // another one may have come first
   stream = taken;
   still = null;
-  taken.getVideoTracks()[0].addEventListener("ended", () => { if (stream === taken) stop(); });
+  taken.getVideoTracks()[0].addEventListener("ended", () => {
+    if (stream === taken) { stop(); say(`The ${what} has ended.`); }
+  });
   const video = Object.assign(document.createElement("video"), { srcObject: taken, muted: true, playsInline: true });
   await video.play();
   $("stop").hidden = false;

@@ -21,7 +21,7 @@ async function answer(request) {
   const cache = await caches.open(KEPT);
   try {
     const fresh = await fetch(request);
-    if (fresh.ok) await cache.put(request, fresh.clone());
+    if (fresh.status === 200) await cache.put(request, fresh.clone());
     return fresh;
   } catch {
     return await cache.match(request) ?? Response.error();
