@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 
@@ -117,7 +118,8 @@ def site(students: dict[str, str], upload: bool = True) -> dict:
     for name, student in students.items():
         exported = OnnxNetwork(network_file(student), threads=1)
         if exported.colour == "luma":
-            paths = {"file": f"networks/{name}.onnx", "int8": f"networks/{name}.int8.onnx"}
+            address = f"networks/{quote(name)}"
+            paths = {"file": f"{address}.onnx", "int8": f"{address}.int8.onnx"}
             facts = {"scale": exported.scale, "multiple": exported.multiple}
             networks.append({"name": name, **paths, **facts})
     return {"runtime": RUNTIME if runtime_dir() else None, "networks": networks, "upload": upload}
@@ -143,9 +145,9 @@ def write_static(folder: Path, students: dict[str, str]) -> Path:
         shutil.copytree(runtime, folder / RUNTIME)
         (folder / "networks").mkdir()
         for network in described["networks"]:
-            student = students[network["name"]]
-            shutil.copyfile(network_file(student), folder / network["file"])
-            shutil.copyfile(network_file(student, int8=True), folder / network["int8"])
+            name, student = network["name"], students[network["name"]]
+            shutil.copyfile(network_file(student), folder / "networks" / f"{name}.onnx")
+            shutil.copyfile(network_file(student, int8=True), folder / "networks" / f"{name}.int8.onnx")
         for name in _ASSETS:
             shutil.copyfile(PAGES / name, folder / name)
         shutil.copyfile(PAGES / "live.html", folder / "index.html")

@@ -5,8 +5,10 @@ import re
 import stat
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -70,10 +72,11 @@ def test_a_runtime_with_a_missing_file_is_none(elsewhere: Path) -> None:
 
 
 def test_the_site_lists_networks_of_luma_under_short_names(tmp_path: Path) -> None:
-    mine = tmp_path / "mine.safetensors"
+    mine = tmp_path / "my own #1.safetensors"
     mine.write_bytes(checkpoints.find("call-s").read_bytes())
     found = live.site(live.named(["call-s", "x4-s", "x4", mine]))["networks"]  # x4 works on colours
-    assert [network["name"] for network in found] == ["call-s", "x4-s", "mine"]
+    assert [network["name"] for network in found] == ["call-s", "x4-s", "my own #1"]
+    assert found[2]["file"] == "networks/my%20own%20%231.onnx"
     assert [network["scale"] for network in found] == [1, 4, 1]
     assert found[0]["multiple"] == checkpoints.load("call-s")[0].multiple
     with pytest.raises(KdsharpError, match="nothing-of-the-kind"):
@@ -157,6 +160,24 @@ def test_only_a_notebooks_page_may_be_framed(client) -> None:
     assert "frame-ancestors 'self'" in client.get("/").headers["Content-Security-Policy"]
     framed = web.create_app(framed=True, students=("call-s",)).test_client().get("/")
     assert "frame-ancestors" not in framed.headers["Content-Security-Policy"]
+
+
+def test_in_colab_the_page_goes_through_colabs_own_frame(client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kdsharp import web
+
+    asked: list[tuple] = []
+    colab = ModuleType("google.colab")
+    colab.output = SimpleNamespace(
+        serve_kernel_port_as_iframe=lambda port, **rest: asked.append((port, rest))
+    )
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    server = web.in_notebook("live/", height=500, students=("call-s",))
+    try:
+        assert asked == [(server.effective_port, {"path": "/live/", "height": "500"})]
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.effective_port}/live/site.json") as answer:
+            assert b"call-s" in answer.read()
+    finally:
+        server.close()
 
 
 @pytest.mark.heavy

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kdsharp import data, live, pictures, sharpen
+from kdsharp import checkpoints, data, live, pictures, sharpen
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("flask")
@@ -302,7 +302,9 @@ def test_it_comes_up_without_its_server(visit: Callable) -> None:
 
 
 def test_static_files_run_on_any_host(visit: Callable, tmp_path: Path) -> None:
-    folder = live.write_static(tmp_path / "site", live.named(["call-s"]))
+    mine = tmp_path / "my own #1.safetensors"
+    mine.write_bytes(checkpoints.find("call-s").read_bytes())
+    folder = live.write_static(tmp_path / "site", live.named([mine]))
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

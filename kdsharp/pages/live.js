@@ -43,6 +43,7 @@ async function start() {
       + "which comes with Node.js), and load this page again. The page for uploads works without it.", true);
     return;
   }
+  if (!site.networks.length) throw new Error("None of this server's networks works on luma, which this page needs.");
   const ready = await ask("look");
   $("engine").value = ready.fast ? "webgpu" : "wasm";
   $("engine").querySelector("[value=webgpu]").disabled = !ready.webgpu;
