@@ -109,30 +109,29 @@ function grab(source, width, height, factor = 1) {
 }
 
 async function showPicture(file) {
-  await stop();
+  stop();
   let bitmap;
   try { bitmap = await createImageBitmap(file); }
   catch { say("This file is not a picture that this browser can read: give PNG, JPEG or WebP.", true); return; }
-  const millions = bitmap.width * bitmap.height / 1e6;
-  if (millions > MEGAPIXELS || millions * opened.scale ** 2 > RESULT_MEGAPIXELS) {
-    say(`The picture has ${bitmap.width}x${bitmap.height} pixels: ${MEGAPIXELS} megapixels are taken, `
-      + `and ${RESULT_MEGAPIXELS} come out at most.`, true);
-    return;
-  }
   still = { bitmap, name: file.name || "picture" };
   await sharpenStill();
 }
 
 async function sharpenStill() {
   if (!still) return;
+  const { width, height } = still.bitmap, millions = width * height / 1e6;
+  if (millions > MEGAPIXELS || millions * opened.scale ** 2 > RESULT_MEGAPIXELS) {
+    throw new Error(`The picture has ${width}x${height} pixels: ${MEGAPIXELS} megapixels are taken, `
+      + `and ${RESULT_MEGAPIXELS} come out at most.`);
+  }
   say("Working ...");
-  const done = await sharpen(grab(still.bitmap, still.bitmap.width, still.bitmap.height));
+  const done = await sharpen(grab(still.bitmap, width, height));
   $("rate").textContent = `${done.width} x ${done.height}, network ${done.milliseconds.toFixed(0)} ms, ${engine}`;
   say("Done.");
 }
 
 async function live(what, request) {
-  await stop();
+  stop();
   say(`Waiting for the ${what} ...`);
   let taken;
   try { taken = await request(); }
@@ -140,7 +139,7 @@ async function live(what, request) {
     say(`The ${what} ${MISHAPS[error.name] ?? `cannot be used here: ${error.message}.`}`, true);
     return;
   }
-  await stop(); // another one may have come first
+  stop(); // another one may have come first
   stream = taken;
   still = null;
   taken.getVideoTracks()[0].addEventListener("ended", () => {
@@ -186,7 +185,7 @@ function nextFrame(video) {
 }
 
 /** The last frame stays where it is, to be looked at and saved. */
-async function stop() {
+function stop() {
   stream?.getTracks().forEach(track => track.stop());
   stream = null;
   $("stop").hidden = true;
@@ -194,7 +193,7 @@ async function stop() {
 
 /** Whatever goes wrong in `work` is said, and the page goes on. */
 const saying = work => async (...values) => {
-  try { await work(...values); } catch (error) { stop(); say(`${error.message}`, true); }
+  try { await work(...values); } catch (error) { stop(); say(error.message, true); }
 };
 
 function devices() {
