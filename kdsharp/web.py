@@ -84,7 +84,8 @@ def create_app(
     allowed = _rate_limit(limits.per_minute)
     policy = _POLICY if framed else f"{_POLICY}; frame-ancestors 'self'"
     first = next(iter(known))
-    load(first)  # so that the first visitor does not wait
+    live.site(known)  # what is unknown is said now, and no visitor waits for an export
+    load(first)
 
     @app.get("/")
     def page() -> str:
@@ -107,7 +108,7 @@ def create_app(
             content = upload.read()
             student = load(name)
             _check(content, student, limits)
-            picture = _decoded(content)
+            picture = pictures.decode(content, "The file")
             began = time.perf_counter()
             with network:  # it has all cores to itself
                 result = pictures.sharpened(picture, student, strength)
@@ -193,19 +194,24 @@ def in_notebook(path: str = "", height: int = 760, **options: Any) -> Any:
 
 
 def confidence(before: np.ndarray, after: np.ndarray) -> float:
-    """How well the result, seen through a poor call again, agrees with the input: SSIM-Y, at most 1.
+    """How well the result agrees with the input after both were shrunk by 2: SSIM-Y, at most 1.
 
     With no original at hand nobody can say whether added detail is right. What can be said is whether it contradicts
-    what was received: both are shrunk by 2 (area), which takes away what a student may add, and compared.
+    what was received: shrinking (area) takes away the fine detail that a student may add, and what is left should agree.
+
+    Args:
+        before: RGB (H, W, 3), `uint8` or `uint16`.
+        after: the same, or as many times larger as the student enlarges.
     """
     height, width = (max(evaluate.SSIM_WINDOW, side // 2) for side in before.shape[:2])
     small = [
-        cv2.resize(_bytes(image), (width, height), interpolation=cv2.INTER_AREA) for image in (before, after)
+        cv2.resize(_to_8_bits(image), (width, height), interpolation=cv2.INTER_AREA)
+        for image in (before, after)
     ]
     return evaluate.ssim(*small)
 
 
-def _bytes(image: np.ndarray) -> np.ndarray:
+def _to_8_bits(image: np.ndarray) -> np.ndarray:
     return image if image.dtype == np.uint8 else (image // 257).astype(np.uint8)
 
 
@@ -231,20 +237,12 @@ def _check(content: bytes, student: Sharpener, limits: Limits) -> None:
         )
 
 
-def _decoded(content: bytes) -> pictures.Picture:
-    try:
-        return pictures.decode(content, "The file")
-    except KdsharpError as error:
-        raise Refused(400, str(error)) from error
-
-
 def _strength(form: Any) -> float:
     try:
         value = float(form.get("strength", 1.0))
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise Refused(400, "The strength lies between 0 and 1.")
+    except ValueError as error:
+        raise Refused(400, "The strength is a number between 0 and 1.") from error
+    sharpen.check_strength(value)
     return value
 
 

@@ -154,6 +154,13 @@ def test_without_the_runtime_the_rest_works(client, monkeypatch: pytest.MonkeyPa
     assert client.get("/live/").status_code == 200 and client.get("/").status_code == 200
 
 
+def test_an_unknown_student_is_said_before_anybody_comes(client) -> None:
+    from kdsharp import web
+
+    with pytest.raises(KdsharpError, match="nothing-of-the-kind"):
+        web.create_app(students=("call-s", "nothing-of-the-kind"))
+
+
 def test_only_a_notebooks_page_may_be_framed(client) -> None:
     from kdsharp import web
 

@@ -22,10 +22,11 @@ BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name})"
 )
+SOURCE = '"kdsharp[video,web] @ git+{url}"'
 BOOTSTRAP = """\
 import importlib.util, os, subprocess, sys
 if importlib.util.find_spec("kdsharp") is None and "COLAB_RELEASE_TAG" in os.environ:
-    source = os.environ.get("KDSHARP_SOURCE", "kdsharp[video,web] @ git+{url}")
+    source = os.environ.get("KDSHARP_SOURCE", {source})
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)"""
 
 _KEPT = {"accelerator", "colab"}  # how Colab chooses the GPU
@@ -35,7 +36,7 @@ _BADGE_SHAPE = re.compile(
     r"\[!\[Open in Colab\]\([^)]*\)\]"
     r"\(https://colab\.research\.google\.com/github/[^/)]+/[^/)]+/blob/[^/)]+/notebooks/(?P<name>[^)]*)\)"
 )
-_SOURCE_SHAPE = re.compile(r'"(?:kdsharp\[video,web\] @ )?git\+https://github\.com/[^"]*"')
+_SOURCE_SHAPE = re.compile(r'"kdsharp\[video,web\] @ git\+https://github\.com/[^"]*"')
 
 
 def repository(root: Path = ROOT) -> str:
@@ -51,7 +52,7 @@ def badge(name: str, url: str) -> str:
 
 def bootstrap(url: str) -> str:
     """The cell that installs kdsharp on Colab and does nothing elsewhere."""
-    return BOOTSTRAP.format(url=url)
+    return BOOTSTRAP.format(source=SOURCE.format(url=url))
 
 
 def problems(notebook: NotebookNode, name: str, url: str) -> list[str]:
@@ -99,7 +100,7 @@ def fixed(notebook: NotebookNode, url: str) -> NotebookNode:
             cell.outputs, cell.execution_count = [], None
             for key in _RUN_TRACES & cell.metadata.keys():
                 del cell.metadata[key]
-            cell.source = _SOURCE_SHAPE.sub(f'"kdsharp[video,web] @ git+{url}"', cell.source)
+            cell.source = _SOURCE_SHAPE.sub(SOURCE.format(url=url), cell.source)
         else:
             cell.source = _BADGE_SHAPE.sub(lambda m: BADGE.format(slug=slug, name=m["name"]), cell.source)
     return notebook
