@@ -197,7 +197,7 @@ def confidence(before: np.ndarray, after: np.ndarray) -> float:
     """How well the result agrees with the input after both were shrunk by 2: SSIM-Y, at most 1.
 
     With no original at hand nobody can say whether added detail is right. What can be said is whether it contradicts
-    what was received: shrinking (area) takes away the fine detail that a student may add, and what is left should agree.
+    what was received: shrinking (area) takes away the fine detail that a student may add, and the rest should agree.
 
     Args:
         before: RGB (H, W, 3), `uint8` or `uint16`.
