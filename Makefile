@@ -1,21 +1,40 @@
-# make course: run every notebook; make test: all tests. Both set up .venv first, once.
-# Others: make html (what make course ran, as pages), make browser (the notebooks in JupyterLab, in a browser),
-# make web (students in onnxruntime-web, and the page that uses it), make mobile (in LiteRT, as on phones), make colab
-# (the notebooks with Colab's versions), make wheel, make badges, make lint, make clean.
+# make course: run every notebook; make test: lint and all tests that are not heavy. Both set up .venv first, once.
+# make test-all: the heavy tests too. Others: make html (what make course ran, as pages), make browser (the notebooks in
+# JupyterLab, in a browser), make rehearsal (profile `full` against small stand-ins for its downloads), make colab (with
+# Colab's versions), make web (students in onnxruntime-web, and the page that uses it), make mobile (in LiteRT, as on
+# phones), make wheel, make badges, make lint, make lock and make check-lock (the exact versions), make clean.
+#
+# make test LANE=avx2: as a processor without AVX-512 would.
+# make course INSTALL=pip: where only pip knows the way to the packages, as behind a mirror that pip.conf names.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= course,test
 PROFILE ?= quick
+INSTALL ?= uv
+LANE ?= native
+COURSE ?=
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(EXTRAS)
+# One process a core, and one thread in each: small tensors gain nothing from a second.
+PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
 
-.PHONY: course test html setup lint badges browser web wheel mobile colab clean
+ifeq ($(LANE),avx2)
+include tools/avx2.env
+export
+endif
+
+.PHONY: course test test-all test-heavy html setup lint badges browser rehearsal web wheel mobile colab lock check-lock clean
 
 course: setup
-	$(RUN) -m kdsharp course --profile $(PROFILE)
+	$(RUN) -m kdsharp course --profile $(PROFILE) $(COURSE)
 
 test: setup lint
-	$(RUN) -m pytest
+	$(PYTEST) -m "not heavy"
+
+test-all: test test-heavy
+
+test-heavy: setup
+	$(PYTEST) -m heavy
 
 html: setup
 	$(RUN) tools/render_html.py
@@ -25,7 +44,12 @@ setup: $(STAMP)
 # Installing happens again only when one of these two files, or EXTRAS, changes.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+ifeq ($(INSTALL),uv)
+	$(RUN) -m pip install --disable-pip-version-check --quiet -c constraints.txt uv
+	$(RUN) -m uv pip install --quiet --python $(RUN) -c constraints.txt -e '.[$(EXTRAS)]'
+else
 	$(RUN) -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+endif
 	touch $@
 
 lint: setup
@@ -33,13 +57,27 @@ lint: setup
 	$(RUN) -m ruff format --check .
 	$(RUN) tools/notebooks.py
 
+# The newest versions that fit together, for every Python and platform at once; then: make check-lock.
+# basicsr's metadata can be read on Python 3.12 and older only, hence `make lock PYTHON=python3.12`.
+lock: setup
+	$(RUN) -m uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras --no-annotate \
+	  --custom-compile-command "make lock" -o constraints.txt pyproject.toml
+
+# Without installing: would every package be there as a wheel, on each Python and platform?
+check-lock: setup
+	$(RUN) tools/check_lock.py
+
 # Strips the notebooks' outputs and writes the repository's owner and name (pyproject.toml) into every badge.
 badges: setup
 	$(RUN) tools/notebooks.py --fix
 
 # Needs EXTRAS with browser in it, as in: make browser EXTRAS=course,test,browser; and a Chromium of the system.
 browser: setup
-	$(RUN) tools/browser_lane.py
+	$(RUN) tools/browser_lane.py $(BROWSER)
+
+# Needs EXTRAS with restormer and video,web in it.
+rehearsal: setup
+	$(RUN) tools/rehearsal.py
 
 # The students in onnxruntime-web, in Node and on the page in a browser; needs npm, and EXTRAS as for `make browser`.
 web: setup
