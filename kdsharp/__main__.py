@@ -27,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _course(chosen: argparse.Namespace) -> int:
     from kdsharp import course, files
 
-    rows = course.run_course(files.root() / "notebooks", files.work_dir() / "course", chosen.profile)
+    folders = files.root() / "notebooks", files.work_dir() / "course"
+    rows = course.run_course(*folders, chosen.profile, chosen.only, chosen.solved)
     return 0 if all(row["state"] == "ok" for row in rows) else 1
 
 
@@ -284,6 +285,8 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("course", _course, "run every notebook and print one table of what came out")
     added.add_argument("--profile", choices=PROFILES, default="quick", help="default: %(default)s")
+    added.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of the notebooks to take")
+    added.add_argument("--solved", action="store_true", help="run the solutions of the exercises too")
 
     added = command("download", _download, "fetch and verify data and teachers into data/")
     added.add_argument("what", nargs="+", help="div2k-train, div2k-valid, or the name of an official teacher")

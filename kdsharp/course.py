@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 from PIL import Image
 
 from kdsharp import evaluate, files
@@ -32,19 +33,30 @@ _quiet.setLevel(logging.WARNING)
 TIMEOUT_SECONDS = {"quick": 900, "full": 24 * 3600}  # of one cell
 # Matplotlib's calls and our own figures: a cell that uses one of them has to show a picture.
 _DRAWS = re.compile(r"\b(plt|figures)\.\w")
+_SOLUTION = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
 
 
-def run_course(notebooks: Path, out: Path, profile: str = "quick") -> list[dict]:
+def run_course(
+    notebooks: Path,
+    out: Path,
+    profile: str = "quick",
+    only: Sequence[str] = (),
+    with_solutions: bool = False,
+) -> list[dict]:
     """Execute `notebooks`/NN_*.ipynb in order; executed copies and figures go to `out`, the table to the log.
 
-    Results of an earlier run are removed first, so that the table never shows them as new. Returns one row
-    per notebook: notebook, seconds, state (`ok` or what is wrong). A failing notebook does not stop the next.
-    Raises KdsharpError if the folder holds no notebook.
+    `only` holds the numbers (`05`) of the notebooks to take, all if it is empty; `with_solutions` runs the exercises'
+    solutions too. Results of an earlier run are removed first, so that the table never shows them as new. Returns one
+    row per notebook: notebook, seconds, state (`ok` or what is wrong). A failing notebook does not stop the next.
+    Raises KdsharpError if the folder holds no notebook, or none of a number.
     """
     out = Path(out)
     found = sorted(Path(notebooks).glob("[0-9][0-9]_*.ipynb"))
     if not found:
         raise KdsharpError(f"There are no notebooks in {notebooks}: run this from a checkout of the course.")
+    if missing := set(only) - {path.stem[:2] for path in found}:
+        raise KdsharpError(f"There is no notebook {', '.join(sorted(missing))}: give numbers such as 00 05.")
+    found = [path for path in found if not only or path.stem[:2] in only]
     old = [*out.glob("*.ipynb"), *(out / "figures").glob("*.png"), *(out / "results").glob("*.json")]
     for path in old:
         path.unlink()
@@ -53,7 +65,7 @@ def run_course(notebooks: Path, out: Path, profile: str = "quick") -> list[dict]
         log.info("%s (%d of %d) ...", path.stem, number, len(found))
         start = time.monotonic()
         try:
-            notebook, failure = execute(path, profile)
+            notebook, failure = execute(path, profile, with_solutions)
         except Exception as error:  # an unreadable file, no kernel: it never hides the other notebooks
             problems = [f"could not be run, {type(error).__name__}: {_first_line(error)}"]
         else:
@@ -72,9 +84,11 @@ def run_course(notebooks: Path, out: Path, profile: str = "quick") -> list[dict]
     return rows
 
 
-def execute(path: Path, profile: str) -> tuple[NotebookNode, str | None]:
+def execute(path: Path, profile: str, with_solutions: bool = False) -> tuple[NotebookNode, str | None]:
     """Run one notebook in its own folder with this interpreter; returns it and what stopped it, or None."""
     notebook = _emptied(nbformat.read(path, as_version=4))
+    if with_solutions:
+        notebook = solved(notebook)
     # A kernel of this very interpreter, whatever kernels the user has registered under the same name.
     client = NotebookClient(
         notebook,
@@ -104,21 +118,33 @@ def execute(path: Path, profile: str) -> tuple[NotebookNode, str | None]:
     return notebook, None
 
 
+def solved(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with a cell after each folded solution, which runs it with the check that its exercise ends with."""
+    cells = []
+    for before, cell in zip([None, *notebook.cells], notebook.cells, strict=False):
+        cells.append(cell)
+        if before is not None and "exercise" in before.metadata.get("tags", []):
+            check = next(line for line in before.source.splitlines() if line.startswith("exercises.check("))
+            cells.append(new_code_cell(f"{_SOLUTION.search(cell.source)[1]}\n{check}"))
+    notebook.cells = cells
+    return notebook
+
+
 def inspect(notebook: NotebookNode) -> Iterator[str]:
     """What is wrong with an executed notebook, one short phrase each."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     if left := sum(cell.execution_count is None for cell in code):
         yield f"{left} cells were not executed"
-    outputs = _outputs(notebook)
+    outputs = outputs_of(notebook)
     for output in outputs:
         if output["output_type"] == "error":
             yield f"an output shows {output['ename']}: {_first_line(output['evalue'])}"
         elif "Traceback (most recent call last)" in output.get("text", ""):
             yield f"an output shows a traceback: {output['text'].strip().splitlines()[-1]}"
     for number, cell in enumerate(code, 1):
-        if _should_draw(cell) and not any(_pictures(cell.outputs)):
+        if _should_draw(cell) and not any(pictures_of(cell.outputs)):
             yield f"cell {number} drew no figure"
-    for number, picture in enumerate(_pictures(outputs), 1):
+    for number, picture in enumerate(pictures_of(outputs), 1):
         if is_blank(picture):
             yield f"figure {number} is blank"
 
@@ -141,7 +167,7 @@ def keep(notebook: NotebookNode, name: str, out: Path) -> None:
     """Write the executed notebook and its figures under `out`."""
     with files.atomic_write(out / f"{name}.ipynb") as handle:
         handle.write(nbformat.writes(notebook).encode())
-    for number, picture in enumerate(_pictures(_outputs(notebook)), 1):
+    for number, picture in enumerate(pictures_of(outputs_of(notebook)), 1):
         with files.atomic_write(out / "figures" / f"{name}-{number:02d}.png") as handle:
             handle.write(picture)
 
@@ -187,8 +213,8 @@ def _emptied(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def _outputs(notebook: NotebookNode) -> list[dict]:
-    """All outputs, those inside Output widgets included."""
+def outputs_of(notebook: NotebookNode) -> list[dict]:
+    """All outputs of an executed notebook, those inside Output widgets included."""
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     return outputs + list(_widget_outputs(notebook))
 
@@ -202,7 +228,8 @@ def _widget_outputs(notebook: NotebookNode) -> Iterator[dict]:
                 yield from model["state"].get("outputs", [])
 
 
-def _pictures(outputs: list[dict]) -> Iterator[bytes]:
+def pictures_of(outputs: list[dict]) -> Iterator[bytes]:
+    """The PNG files among outputs."""
     for output in outputs:
         if png := output.get("data", {}).get("image/png"):
             yield base64.b64decode(png)

@@ -6,12 +6,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
 
 from kdsharp import course, exercises
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-_SOLUTION = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
 _NUMBER = re.compile(r'exercises\.check\("(\d\d\.\d)"')
 
 
@@ -24,25 +22,8 @@ def exercise_cells(notebook: NotebookNode) -> list[tuple[int, str]]:
     ]
 
 
-def with_solutions(notebook: NotebookNode) -> NotebookNode:
-    """After each folded solution, a cell that runs it with the lines that the exercise ends with (or begins with)."""
-    for index, _ in reversed(exercise_cells(notebook)):
-        stub, folded = notebook.cells[index], notebook.cells[index + 1]
-        assert "<details>" in folded.source, "an exercise is followed by its folded solution"
-        solution = _SOLUTION.search(folded.source)[1]
-        check = next(line for line in stub.source.splitlines() if line.startswith("exercises.check("))
-        notebook.cells.insert(index + 2, new_code_cell(f"{solution}\n{check}"))
-    return notebook
-
-
 def printed(notebook: NotebookNode) -> str:
-    return "".join(output.get("text", "") for output in course._outputs(notebook))
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of its own for what the notebooks write: the reader's build/ is left alone."""
-    return tmp_path_factory.mktemp("course")
+    return "".join(output.get("text", "") for output in course.outputs_of(notebook))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -53,21 +34,24 @@ def test_two_or_three_exercises_each_with_a_check_of_its_number(path: Path) -> N
     assert set(numbers) <= set(exercises.CHECKS)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_solution_follows_each_exercise(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    for index, _ in exercise_cells(notebook):
+        assert "<details>" in notebook.cells[index + 1].source, (
+            "an exercise is followed by its folded solution"
+        )
+    added = len(course.solved(nbformat.read(path, as_version=4)).cells) - len(notebook.cells)
+    assert added == len(exercise_cells(notebook))
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_unsolved_exercises_fail_and_solutions_pass(
-    path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KDSHARP_ROOT", str(root))
-    notebook = nbformat.read(path, as_version=4)
-    numbers = [number for _, number in exercise_cells(notebook)]
-    copy = root / path.name
-    nbformat.write(with_solutions(notebook), copy)
-    executed, failure = course.execute(copy, "quick")
-    assert failure is None
-    assert not list(course.inspect(executed))
-    said = printed(executed)
-    for number in numbers:
+def test_unsolved_exercises_fail_and_solutions_pass(path: Path, executed) -> None:
+    notebook = executed(path)
+    assert not list(course.inspect(notebook))
+    said = printed(notebook)
+    for _, number in exercise_cells(nbformat.read(path, as_version=4)):
         verdicts = re.findall(rf"Exercise {number}: (solved|not yet)", said)
         assert verdicts == ["not yet", "solved"], f"{number}: {verdicts}\n{said[-1500:]}"
 

@@ -280,6 +280,7 @@ def test_colours_are_those_of_okabe_and_ito() -> None:
     assert len(used) == 3 and used <= published
 
 
+@pytest.mark.heavy
 def test_every_figure_of_a_notebook_shows_by_itself(tmp_path: Path) -> None:
     """The inline backend switches interactive mode on when the first figure loads it; it has to stay on."""
     draw = "figures.side_by_side({'a': np.eye(8, dtype=np.uint8)[..., None].repeat(3, 2) * 255});"
@@ -288,4 +289,4 @@ def test_every_figure_of_a_notebook_shows_by_itself(tmp_path: Path) -> None:
     nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), path)
     executed, failure = course.execute(path, "quick")
     assert failure is None and not list(course.inspect(executed))
-    assert len(list(course._pictures(course._outputs(executed)))) == 3
+    assert len(list(course.pictures_of(course.outputs_of(executed)))) == 3

@@ -112,9 +112,10 @@ def test_hyperparameters_write_the_recipe_that_they_show() -> None:
     panel = panels.hyperparameter_panel(start)
     assert panel.recipe == start
     panel.controls["teacher"].value = 0.7
-    panel.controls["channels"].value = 16
+    panel.controls["channels"].value = 24
     panel.controls["learning_rate"].value = 1e-2
     changed = panel.recipe
+    assert start.student.options["channels"] != 24 == changed.student.options["channels"]
     assert changed.losses.teacher == 0.7 and changed.training.learning_rate == pytest.approx(1e-2)
     count = student.parameters(student.build(changed.student))
     assert f"{count:,} parameters" in panel.text.value and "0.7 L1(teacher)" in panel.text.value

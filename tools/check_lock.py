@@ -1,8 +1,8 @@
 """Would the locked versions install on every Python and platform that the README promises?
 
-For each, uv resolves what `make course` and `make test` install under constraints.txt, for that platform and from wheels
-alone, without installing anything: a version that has no wheel there, or wants another Python, is named. It needs the
-package registry, no other machine.
+For each, uv resolves what `make course` and `make test` install under constraints.txt, for that platform and from
+wheels alone, without installing anything: a version that has no wheel there, or wants another Python, is named. It
+needs the package registry, no other machine.
 """
 
 import os
