@@ -123,7 +123,7 @@ def _report(sections: list[str], path: Path | None) -> None:
 
 
 def _ablate(chosen: argparse.Namespace) -> None:
-    from kdsharp import ablation, data, files, perceptual, zoo
+    from kdsharp import ablation, data, files, zoo
 
     recipe = _recipe(chosen)
     photos = data.list_photos(chosen.photos, recipe.store.crop) if chosen.photos else None
@@ -132,9 +132,8 @@ def _ablate(chosen: argparse.Namespace) -> None:
     own = recipe.teacher if recipe.teacher != zoo.FIDELITY_TEACHER else None
     teacher = chosen.teacher or own or zoo.PERCEPTUAL_TEACHER
     variants = ablation.variants(teacher, chosen.fidelity_teacher)
-    vgg = chosen.vgg or perceptual.vgg_at_hand() or "torchvision"
     folder = chosen.folder or files.work_dir() / "ablation"
-    rows = ablation.run(recipe, variants, chosen.seeds, photos, held_out, folder, vgg, chosen.device)
+    rows = ablation.run(recipe, variants, chosen.seeds, photos, held_out, folder, chosen.vgg, chosen.device)
     print(ablation.format_table(rows))
     if chosen.json:
         known = files.read_json(chosen.json) if chosen.json.exists() else {}
@@ -303,7 +302,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--folder", type=Path, help="where the run lies (default: build/train/PRESET)")
     added.add_argument("--validation", type=Path, help="a folder of photographs to validate on")
     added.add_argument("--holdout", type=int, default=4, help="photos of --photos kept for validation")
-    added.add_argument("--vgg", help="a safetensors file of VGG19 weights, or torchvision")
+    added.add_argument("--vgg", help="a safetensors file of VGG weights, or torchvision (if none is at hand)")
 
     added = command("evaluate", _evaluate, "PSNR and SSIM beside doing nothing, bicubic and unsharp mask")
     common(added)
@@ -341,7 +340,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     added.add_argument("--fidelity-teacher", help="also distil from this sharpening network of ours")
     added.add_argument("--folder", type=Path, help="where the runs lie (default: build/ablation)")
-    added.add_argument("--vgg", help="a safetensors file of VGG19 weights, or torchvision")
+    added.add_argument("--vgg", help="a safetensors file of VGG weights, or torchvision (if none is at hand)")
     added.add_argument("--json", type=Path, help="also write the rows there, as its section `ablation`")
 
     added = command("speed", _speed, "frames per second at 1920x1080")

@@ -57,9 +57,10 @@ def train(
     """Train `recipe.student` on a target store, or go on with the run that `folder` holds.
 
     Writes `last.pt` (to resume), `validation-STEP.png`, `history.json` and at the end `student.safetensors`.
-    `vgg` is needed when the recipe has a perceptual term (see `perceptual.Perceptual`), and `guide`, the teacher's
-    network itself, when it has a feature term (see `features.FeatureMatch`). `on_progress` gets each row of the
-    history; raising KeyboardInterrupt in it, or pressing stop, leaves a checkpoint to resume from.
+    `vgg` are the weights of a perceptual term (see `perceptual.Perceptual`; None: a file at hand, else torchvision's);
+    `guide`, the teacher's network itself, is needed when the recipe has a feature term (see `features.FeatureMatch`).
+    `on_progress` gets each row of the history; raising KeyboardInterrupt in it, or pressing stop, leaves a checkpoint
+    to resume from.
     `watch` gets step and loss after every step; when it returns True, training ends early: the run can be resumed,
     and `student.safetensors` holds the student as it is by then.
     Under `accelerate launch` each process takes its share of every batch (DistributedDataParallel), and the first one
@@ -80,9 +81,7 @@ def train(
     )
     wants_half = device.startswith("cuda") or settings.half_on_cpu
     dtype = _half_type(device) if wants_half else torch.float32
-    perceptual = (
-        Perceptual(vgg, dtype, recipe.losses.vgg).to(device) if recipe.losses.perceptual and vgg else None
-    )
+    perceptual = Perceptual(vgg, dtype, recipe.losses.vgg).to(device) if recipe.losses.perceptual else None
     scaler = torch.amp.GradScaler(device.split(":")[0], enabled=dtype is torch.float16)
     parts = {"network": network, "average": average, "optimizer": optimizer}
     parts |= {"match": match} if match else {}

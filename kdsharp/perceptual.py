@@ -1,6 +1,8 @@
 """The perceptual term: pictures that look alike to a network that knows edges and textures."""
 
 import json
+import logging
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
@@ -11,6 +13,8 @@ from torchvision.models import VGG16_Weights, VGG19_Weights, vgg16, vgg19
 
 from kdsharp import files
 from kdsharp.errors import KdsharpError
+
+log = logging.getLogger(__name__)
 
 # conv3_4 and conv3_3 before their activation: deep enough for texture, small enough for two CPU cores.
 _NETWORKS = {
@@ -25,23 +29,26 @@ class Perceptual(nn.Module):
 
     Args:
         weights: `torchvision` downloads torchvision's ImageNet weights; a path names a safetensors file with
-            the same keys (`features.N.weight`), whose metadata may hold `mean` and `std` of the input.
+            the same keys (`features.N.weight`), whose metadata may hold `mean` and `std` of the input. None means
+            the file at hand (`vgg_at_hand`), or else torchvision's.
         depth: 19 or 16, the VGG (Simonyan and Zisserman 2015).
 
     `dtype` is what the features are computed in (float16 only for weights that want inputs of about 1: others
     would overflow, and stay in single precision). Takes RGB or luma
     batches (N, C, H, W) in [0, 1]; luma is repeated to three planes. Raises KdsharpError if the file is missing or
-    holds other keys.
+    holds other keys, or if torchvision's cannot be fetched.
     """
 
     def __init__(
-        self, weights: str | Path = "torchvision", dtype: torch.dtype = torch.float32, depth: int = 19
+        self, weights: str | Path | None = None, dtype: torch.dtype = torch.float32, depth: int = 19
     ) -> None:
         super().__init__()
         mean, std = _IMAGENET_MEAN, _IMAGENET_STD
-        make, released, layer = _NETWORKS[depth]
+        make, _, layer = _NETWORKS[depth]
+        weights = weights or vgg_at_hand(depth) or "torchvision"
+        log.info("VGG%d from %s", depth, weights)
         if str(weights) == "torchvision":
-            features = make(weights=released).features[: layer + 1]
+            features = _released(depth).features[: layer + 1]
         else:
             features = make(weights=None).features[: layer + 1]
             mean, std = _load_features(features, Path(weights), mean, std)
@@ -75,6 +82,18 @@ def vgg_at_hand(depth: int = 19) -> Path | None:
         for path in sorted(folder.glob(f"vgg{depth}*.safetensors"))
     ]
     return found[0] if found else None
+
+
+def _released(depth: int) -> nn.Module:
+    """torchvision's network with its ImageNet weights, which it fetches once."""
+    make, weights, _ = _NETWORKS[depth]
+    try:
+        return make(weights=weights)
+    except (OSError, HTTPException, RuntimeError) as error:  # the last: another checksum than its name says
+        raise KdsharpError(
+            f"VGG{depth}, which the perceptual term needs, could not be fetched ({error}): try again with a network, "
+            f"put vgg{depth}.safetensors into {files.data_dir() / 'weights'}, or set losses.perceptual to 0."
+        ) from error
 
 
 def _load_features(features: nn.Module, path: Path, mean: tuple, std: tuple) -> tuple[tuple, tuple]:

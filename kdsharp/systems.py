@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdsharp import data, distill, perceptual, recipes, targets
+from kdsharp import data, distill, recipes, targets
 from kdsharp.damages import Pairs
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
@@ -65,9 +65,6 @@ def train(
     guide = teacher_of(recipe, photos, folder, profile, device, teacher_recipe)
     store = targets.build(folder / "targets", photos.train, recipe, guide, device)
     validation = targets.build_validation(folder / "validation", photos.validation, recipe, device)
-    if recipe.losses.perceptual:
-        vgg = vgg or perceptual.vgg_at_hand(recipe.losses.vgg) or "torchvision"
-        log.info("perceptual term: VGG%d from %s", recipe.losses.vgg, vgg)
     network = guide.network if guide and recipe.losses.features else None
     return distill.train(recipe, store, validation, folder, device, vgg, guide=network)
 
