@@ -201,7 +201,7 @@ def run(path: Path) -> str:
 @pytest.mark.heavy
 def test_a_new_machine_finds_the_student_of_the_last(own_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """05 trains on one machine; on the next, 05 finds its run finished and 06 measures that student."""
-    tiny = [*("training.steps=40", "training.batch=2", "training.patch=32", "training.validate_every=20"),
+    tiny = [*("training.steps=60", "training.batch=8", "training.patch=32", "training.validate_every=30"),
             *("store.crop=64", "store.crops_per_photo=4")]  # fmt: skip
     kept = f"changes = {tiny}\nkeep_in = {str(own_root / 'drive')!r}"
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "first"))
@@ -211,6 +211,6 @@ def test_a_new_machine_finds_the_student_of_the_last(own_root: Path, monkeypatch
     assert "This run was finished before." in said and "your student: found" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "third"))
     said = run(first_cells("06", own_root, 5, kept.splitlines()[1]))
-    assert "your student: found" in said and "student.safetensors (40 steps)" in said
+    assert "your student: found" in said and "student.safetensors (60 steps)" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "fourth"))  # and without the kept folder
     assert "yours: none, 'call-s' is measured in its place" in run(first_cells("06", own_root, 5))
