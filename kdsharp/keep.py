@@ -75,13 +75,16 @@ def fetch(path: Path) -> None:
 
 
 def fetch_all(folder: Path) -> None:
-    """Bring back the files of a folder, not of folders in it, that are kept but not here."""
+    """Bring back the files of a folder, not of folders in it, that are kept but not here; a lost drive is a warning."""
     place = place_of(folder / "any")
     if place is None or not place.parent.is_dir():
         return
-    for kept in sorted(place.parent.iterdir()):
-        if kept.is_file() and not kept.name.startswith("."):
-            fetch(folder / kept.name)
+    try:
+        for kept in sorted(place.parent.iterdir()):
+            if kept.is_file() and not kept.name.startswith("."):
+                fetch(folder / kept.name)
+    except (OSError, KdsharpError) as error:
+        log.warning("not all of %s was brought back: %s", place.parent, error)
 
 
 def store_together(paths: list[Path], name: str) -> None:
