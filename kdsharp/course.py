@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 _quiet = logging.getLogger(f"{__name__}.client")
 _quiet.setLevel(logging.WARNING)
 
-TIMEOUT_SECONDS = {"quick": 900, "full": 24 * 3600}  # of one cell
+TIMEOUT_SECONDS = {"quick": 900, "medium": 2 * 3600, "full": 24 * 3600}  # of one cell
 # Matplotlib's calls and our own figures: a cell that uses one of them has to show a picture.
 _DRAWS = re.compile(r"\b(plt|figures)\.\w")
 _SOLUTION = re.compile(r"```python\n(.*?)\n```", re.DOTALL)

@@ -246,11 +246,18 @@ def holdout(photos: list[Path], count: int) -> tuple[list[Path], list[Path]]:
 
 
 def photos_for(profile: str, split: str, source: str = "div2k") -> list[Path]:
-    """`quick`: the embedded photographs; `full`: DIV2K, or CIFAR-10's first 1000 (`val`: 100 of its test pictures)."""
+    """`quick`: the embedded photographs; else DIV2K, or CIFAR-10's first 1000 (`val`: 100 of its test pictures).
+
+    `medium` takes DIV2K's validation photographs alone, 0.45 GB: 90 to train on, every tenth held out.
+    """
     if profile == "quick":
         return embedded_photos(split)
     if source == "cifar10":
         return cifar10("train", 1000) if split == "train" else cifar10("test", 100)
+    if profile == "medium":
+        photos = div2k("valid")
+        train, held_out = holdout(photos, max(1, len(photos) // 10))
+        return train if split == "train" else held_out
     return div2k("valid" if split == "val" else split)
 
 

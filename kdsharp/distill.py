@@ -233,7 +233,7 @@ def validate(network: nn.Module, validation: TargetStore, folder: Path, step: in
             size = hr.shape[-2:]
             shown = (nn.functional.interpolate(inputs, size=size, mode="nearest"), result, hr)
             rows.append(np.concatenate([data.to_image(picture) for picture in shown], axis=1))
-    data.write_image(folder / f"validation-{step:06d}.png", np.concatenate(rows))
+    keep.store(data.write_image(folder / f"validation-{step:06d}.png", np.concatenate(rows)))
     return float(np.mean(scores))
 
 
@@ -246,6 +246,7 @@ def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 def _resume(folder: Path, recipe: Recipe, parts: dict[str, Any]) -> tuple[int, list[dict]]:
     """Take up the run in `folder`, if there is one; returns the step to go on with and the history."""
+    keep.fetch_all(folder)
     state = runs.load(folder, recipe)
     if state is None:
         return 0, []

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from tqdm.auto import tqdm
 
-from kdsharp import files
+from kdsharp import files, keep
 from kdsharp.errors import KdsharpError
 
 log = logging.getLogger(__name__)
@@ -47,9 +47,9 @@ def download(
 ) -> Path:
     """Fetch `path` from the first of `urls` that gives the right file, verified before it gets its name.
 
-    A file of that name in the folder that KDSHARP_MIRROR names comes before any network. A partial download stays
-    as `path.part`: a broken connection is taken up again at once, and by the next call. A file that is already there
-    and right is not fetched again.
+    A file of that name in the folder that KDSHARP_MIRROR names, and one that is kept (see `keep`), come before any
+    network; what the network gave is kept. A partial download stays as `path.part`: a broken connection is taken up
+    again at once, and by the next call. A file that is already there and right is not fetched again.
     Raises KdsharpError if no source gives the right file (what was wrong with each is said, and a wrong file is thrown
     away), or if the disk is full or read-only (what came so far is kept).
     """
@@ -61,10 +61,12 @@ def download(
             raise KdsharpError(f"{path} {wrong}: move it away, so that the right file can be downloaded.")
         return path
     part = path.with_name(path.name + ".part")
+    kept = keep.place_of(path)
+    nearer = [*_mirrored(urls), *([kept.resolve().as_uri()] if kept and kept.is_file() else [])]
     failures = []
     with files.writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for url in [*_mirrored(urls), *urls]:
+        for url in [*nearer, *urls]:
             try:
                 found = _fetch_patiently(url, part, size, [kind for kind, value in expected.items() if value])
             except _Refused as refusal:
@@ -75,6 +77,8 @@ def download(
                 part.unlink()
                 continue
             os.replace(part, path)
+            if url not in nearer:
+                keep.store(path)
             return path
     raise KdsharpError(f"Could not download {path.name}, try again to resume: {'; '.join(failures)}.")
 

@@ -35,12 +35,6 @@ def test_override_changes_one_value_and_refuses_unknown_ones() -> None:
             recipes.override(base, [wrong])
 
 
-def test_wrong_profile_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KDSHARP_PROFILE", "hasty")
-    with pytest.raises(KdsharpError, match="KDSHARP_PROFILE"):
-        recipes.profile_from_environment()
-
-
 @pytest.mark.parametrize(
     "command",
     [

@@ -30,7 +30,8 @@ cells = json.loads(next(Path("notebooks").glob("00_*.ipynb")).read_text(encoding
 print("".join(next(cell for cell in cells if cell["cell_type"] == "code")["source"]))
 PY
 "$venv/bin/python" -m pip freeze | sort > before.txt
-COLAB_RELEASE_TAG=1 KDSHARP_SOURCE="$checkout[video,web]" "$venv/bin/python" bootstrap.py
+extras=$(grep -o 'kdsharp\[[a-z,]*\]' bootstrap.py)
+COLAB_RELEASE_TAG=1 KDSHARP_SOURCE="$checkout${extras#kdsharp}" "$venv/bin/python" bootstrap.py
 "$venv/bin/python" -m pip freeze | sort > after.txt
 if changed=$(comm -23 before.txt after.txt) && [ -n "$changed" ]; then
   echo "The bootstrap cell replaced versions that Colab ships:" >&2

@@ -1,8 +1,9 @@
 """Keep the notebooks in shape: without arguments it checks them, with --fix it mends what it can.
 
-The shape: a bootstrap cell that is the same everywhere, one cell tagged `parameters`, short cells, no
-outputs, and a badge that opens the notebook in Colab. The repository's owner and name come from
-pyproject.toml, and from there only.
+The shape: a bootstrap cell that is the same everywhere, one cell tagged `parameters` whose profile (and, where
+something is made or looked for, kept folder) is a form field of Colab, one status line, short cells, no outputs, a
+badge that opens the notebook in Colab, and a GPU there. The repository's owner and name come from pyproject.toml,
+and from there only.
 """
 
 import argparse
@@ -22,21 +23,25 @@ BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name})"
 )
-SOURCE = '"kdsharp[video,web] @ git+{url}"'
+SOURCE = '"kdsharp[openvino,restormer,video,web] @ git+{url}"'
 BOOTSTRAP = """\
 import importlib.util, os, subprocess, sys
-if importlib.util.find_spec("kdsharp") is None and "COLAB_RELEASE_TAG" in os.environ:
+lent = {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & os.environ.keys()  # a machine of Colab or Kaggle
+if lent and importlib.util.find_spec("kdsharp") is None:
     source = os.environ.get("KDSHARP_SOURCE", {source})
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)"""
+PROFILE = 'profile: str = "auto"  # @param ["auto", "quick", "medium", "full"]'
+KEEP_IN = 'keep_in: str = ""  # @param {type:"string"}'
+WITHOUT_KEEPING = ("00", "02", "03", "04")  # these make nothing that a later notebook looks for
+GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4", "provenance": []}}
 
-_KEPT = {"accelerator", "colab"}  # how Colab chooses the GPU
 _RUN_TRACES = {"execution", "collapsed", "outputId", "colab", "executionInfo", "ExecuteTime"}
 _HOST = "https://github.com/"
 _BADGE_SHAPE = re.compile(
     r"\[!\[Open in Colab\]\([^)]*\)\]"
     r"\(https://colab\.research\.google\.com/github/[^/)]+/[^/)]+/blob/[^/)]+/notebooks/(?P<name>[^)]*)\)"
 )
-_SOURCE_SHAPE = re.compile(r'"kdsharp\[video,web\] @ git\+https://github\.com/[^"]*"')
+_SOURCE_SHAPE = re.compile(r'"kdsharp\[[a-z,]*\] @ git\+https://github\.com/[^"]*"')
 
 
 def repository(root: Path = ROOT) -> str:
@@ -51,7 +56,7 @@ def badge(name: str, url: str) -> str:
 
 
 def bootstrap(url: str) -> str:
-    """The cell that installs kdsharp on Colab and does nothing elsewhere."""
+    """The cell that installs kdsharp on Colab and Kaggle and does nothing elsewhere."""
     return BOOTSTRAP.format(source=SOURCE.format(url=url))
 
 
@@ -71,6 +76,14 @@ def problems(notebook: NotebookNode, name: str, url: str) -> list[str]:
     tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         found.append(f"{len(tagged)} cells are tagged 'parameters' instead of one")
+    else:
+        fields = [PROFILE] if name[:2] in WITHOUT_KEEPING else [PROFILE, KEEP_IN]
+        lines = tagged[0].source.splitlines()
+        found += [f"the parameters cell lacks the line: {field}" for field in fields if field not in lines]
+    if len(code) < 3 or not code[2].source.endswith("\nprint(here.status)"):
+        found.append("the third code cell does not begin and print(here.status), see kdsharp.start")
+    if {key: notebook.metadata.get(key) for key in GPU} != GPU:
+        found.append("it asks Colab for no GPU (run with --fix)")
     if len(code) > MAX_CODE_CELLS:
         found.append(f"{len(code)} code cells, more than {MAX_CODE_CELLS}")
     for number, cell in enumerate(code, 1):
@@ -86,10 +99,10 @@ def problems(notebook: NotebookNode, name: str, url: str) -> list[str]:
 
 
 def fixed(notebook: NotebookNode, url: str) -> NotebookNode:
-    """Without outputs and widget state, and with the repository's address in badge and bootstrap cell."""
+    """Without outputs and widget state, asking for a GPU, with the repository's address in badge and bootstrap cell."""
     slug = url.removeprefix(_HOST)
     notebook.metadata = nbformat.from_dict(
-        {key: value for key, value in notebook.metadata.items() if key in _KEPT}
+        GPU
         | {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},

@@ -15,6 +15,7 @@ import ipywidgets as widgets
 import numpy as np
 from scipy import stats
 
+from kdsharp import keep
 from kdsharp.errors import KdsharpError
 from kdsharp.panels.panel import Panel, Shown, slider
 
@@ -157,6 +158,7 @@ def _append(path: Path, answer: dict) -> None:
         handle.write(json.dumps(answer) + "\n")
         handle.flush()
         os.fsync(handle.fileno())
+    keep.store(path)
 
 
 def _read(path: Path) -> list[dict]:
