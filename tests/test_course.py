@@ -38,7 +38,10 @@ def write(folder: Path, name: str, *cells: str) -> Path:
 
 
 @pytest.mark.heavy
-def test_states_of_all_kinds_of_notebooks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_states_of_all_kinds_of_notebooks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(course.TIMEOUT_SECONDS, "quick", 120)  # nbclient may notice a dead kernel only then
     folder, out = tmp_path / "notebooks", tmp_path / "build" / "course"
     write(folder, "00_good", "import os, sys", GOOD, "print(os.environ['KDSHARP_PROFILE'], sys.executable)")
     write(folder, "01_raises", "1", RAISES, "2")
