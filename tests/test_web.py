@@ -176,7 +176,9 @@ def server():
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(port)])
     address = f"http://127.0.0.1:{port}"
-    for _ in range(200):
+    end = time.monotonic() + 120
+    while True:
+        assert process.poll() is None and time.monotonic() < end, "the server did not start"
         try:
             urllib.request.urlopen(address, timeout=5).read()
             break
