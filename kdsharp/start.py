@@ -20,6 +20,7 @@ AUTO = "auto"
 DRIVE = Path("/content/drive/MyDrive/kdsharp")  # on Colab, once Google Drive is mounted
 KAGGLE = Path("/kaggle/working")  # what Kaggle keeps of a notebook
 _REMEMBERED = "kdsharp.json"
+_NO_GPU = "no GPU is here"
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,9 @@ def begin(profile: str = AUTO, keep_in: str = "", system: str = "video-call", ru
     Raises KdsharpError for an unknown profile or system, or a folder that cannot be used.
     """
     kept = _kept(keep_in)
-    gpus = (
-        torch.cuda.device_count()
-    )  # asks the driver: a process that uses a GPU could not be split into several
+    gpus = torch.cuda.device_count()  # asks the driver alone, see `_machine`
     chosen, why = _profile(profile, kept, gpus)
-    if kept and (gpus or why != _NO_GPU):  # that there was no GPU today is no choice
+    if kept and why != _NO_GPU:  # that there is none today is no choice
         _remember(kept, chosen)
     suffix = "" if chosen == "quick" else f"-{chosen}"
     course = files.work_dir() / "course"
@@ -73,12 +72,10 @@ def begin(profile: str = AUTO, keep_in: str = "", system: str = "video-call", ru
     return Start(chosen, device, course, suffix, student if student.exists() else None, " | ".join(parts))
 
 
-_NO_GPU = "no GPU is here"
-
-
 def _kept(keep_in: str) -> Path | None:
     """The folder that outlives the machine, in use from here on; None where there is none."""
     if not keep_in and (named := os.environ.get("KDSHARP_KEEP")):
+        keep.place_of(files.work_dir())  # raises where there is no such folder
         return Path(named)
     if not keep_in and DRIVE.is_dir():
         keep_in = str(DRIVE)
@@ -133,7 +130,9 @@ def _remember(kept: Path, profile: str) -> None:
 
 
 def _machine(gpus: int) -> str:
-    """The GPU by name. Asking several for theirs would put this process on one, see `parallel.in_notebook`."""
+    """The GPU by name; of several the number: to ask for names takes a GPU into use, and a process that uses one
+    cannot be split into several any more (`parallel.in_notebook`).
+    """
     if gpus > 1:
         return f"{gpus} GPUs"
     return f"GPU {torch.cuda.get_device_name(0)}" if gpus else f"processor, {os.cpu_count()} cores"

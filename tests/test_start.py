@@ -108,6 +108,13 @@ def test_a_folder_of_colab_is_refused_elsewhere() -> None:
         start.begin("auto", "/content/drive/MyDrive/kdsharp")
 
 
+def test_a_drive_that_is_not_mounted_is_not_made(own_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KDSHARP_KEEP", str(own_root / "unmounted"))
+    with pytest.raises(KdsharpError, match="KDSHARP_KEEP"):
+        start.begin("full")
+    assert not (own_root / "unmounted").exists()
+
+
 def test_results_and_answers_come_back(own_root: Path) -> None:
     answers = put(own_root / "build" / "course" / "results" / "opinions.jsonl", b"{}\n")
     start.begin("quick", str(own_root / "drive"))
@@ -180,13 +187,14 @@ def test_medium_is_full_made_shorter(name: str) -> None:
     assert medium.teacher in (None, "realesr-general-x4v3", *recipes.PRESETS)
 
 
-def first_cells(number: str, folder: Path, count: int | None, parameters: str = "") -> Path:
-    """A notebook's first code cells as a notebook in `folder`, its parameters followed by others, as papermill does."""
+def first_cells(number: str, folder: Path, until: str, parameters: str = "") -> Path:
+    """A notebook's code cells up to the one with `until`, as a notebook in `folder`, with other parameters."""
     (source,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
     notebook = nbformat.read(source, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    last = next(place for place, cell in enumerate(code) if until in cell.source)
     code[1].source += f"\n{parameters}"
-    notebook.cells = code[:count]
+    notebook.cells = code[: last + 1]
     nbformat.write(notebook, folder / source.name)
     return folder / source.name
 
@@ -205,12 +213,14 @@ def test_a_new_machine_finds_the_student_of_the_last(own_root: Path, monkeypatch
             *("store.crop=64", "store.crops_per_photo=4")]  # fmt: skip
     kept = f"changes = {tiny}\nkeep_in = {str(own_root / 'drive')!r}"
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "first"))
-    assert "your student of notebook 05 was not found" in run(first_cells("05", own_root, None, kept))
+    assert "your student of notebook 05 was not found" in run(
+        first_cells("05", own_root, "view.result()", kept)
+    )
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "second"))
-    said = run(first_cells("05", own_root, None, kept))
+    said = run(first_cells("05", own_root, "is ready: notebook 06", kept))
     assert "This run was finished before." in said and "your student: found" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "third"))
-    said = run(first_cells("06", own_root, 5, kept.splitlines()[1]))
+    said = run(first_cells("06", own_root, "guide.name", kept.splitlines()[1]))
     assert "your student: found" in said and "student.safetensors (60 steps)" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "fourth"))  # and without the kept folder
-    assert "yours: none, 'call-s' is measured in its place" in run(first_cells("06", own_root, 5))
+    assert "yours: none, 'call-s' is measured in its place" in run(first_cells("06", own_root, "guide.name"))
