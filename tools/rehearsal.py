@@ -1,6 +1,6 @@
 """Run all notebooks as `full` (or `medium`) does, with small stand-ins for everything that it downloads.
 
-`python tools/rehearsal.py [PROFILE]`: exits with 1 if a notebook fails, if one took a way out (its student was not
+`python tools/rehearsal.py [PROFILE]` leaves the executed notebooks in build/rehearsal/PROFILE, and exits with 1 if a notebook fails, if one took a way out (its student was not
 there, a package was missing), or if a file that the profile downloads was never asked for. Needs no network and no GPU;
 needs the extras course, video, web and restormer.
 """
@@ -82,10 +82,10 @@ def environment(root: Path) -> dict[str, str]:
     }
 
 
-def left_out(root: Path, profile: str) -> list[str]:
-    """Ways around what was to be rehearsed, one sentence each."""
+def left_out(root: Path, profile: str, executed: Path) -> list[str]:
+    """Ways around what was to be rehearsed, one sentence each; `executed` holds the notebooks that were run."""
     found = []
-    for path in sorted((root / "build" / "course").glob("*.ipynb")):
+    for path in sorted(executed.glob("*.ipynb")):
         text = path.read_text(encoding="utf-8")
         found += [f"{path.stem} went on without something: '{way}'" for way in WAYS_OUT if f" {way}" in text]
     fetched = {path.name for path in (root / "data").rglob("*") if path.is_file()}
@@ -116,8 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
         (root / "known.json").write_text(json.dumps(make_stand_ins(root, chosen.profile)), encoding="utf-8")
         copy_notebooks(chosen.notebooks, root / "notebooks")
         os.environ.update(environment(root))
-        rows = course.run_course(root / "notebooks", root / "build" / "course", chosen.profile, chosen.only)
-        missing = [] if chosen.only else left_out(root, chosen.profile)
+        executed = ROOT / "build" / "rehearsal" / chosen.profile
+        rows = course.run_course(root / "notebooks", executed, chosen.profile, chosen.only)
+        missing = [] if chosen.only else left_out(root, chosen.profile, executed)
     for sentence in missing:
         print(sentence)
     return 0 if not missing and all(row["state"] == "ok" for row in rows) else 1
