@@ -1,8 +1,8 @@
 """Run all notebooks as `full` (or `medium`) does, with small stand-ins for everything that it downloads.
 
-`python tools/rehearsal.py [PROFILE]` leaves the executed notebooks in build/rehearsal/PROFILE, and exits with 1 if a notebook fails, if one took a way out (its student was not
-there, a package was missing), or if a file that the profile downloads was never asked for. Needs no network and no GPU;
-needs the extras course, video, web and restormer.
+`python tools/rehearsal.py [PROFILE]` leaves the executed notebooks in build/rehearsal/PROFILE, and exits with 1 if a
+notebook fails, if one took a way out (its student was not there, a package was missing), or if a file that the profile
+downloads was never asked for. Needs no network and no GPU; needs the extras course, video, web and restormer.
 """
 
 import argparse
