@@ -14,9 +14,11 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 from test_downloads import serve
 
@@ -165,13 +167,18 @@ def test_a_rehearsal_takes_the_stand_ins_and_reaches_nothing_else(own_root: Path
 def test_a_rehearsal_names_what_was_left_out(tmp_path: Path) -> None:
     course = tmp_path / "build" / "course"
     course.mkdir(parents=True)
-    (course / "06_evaluate.ipynb").write_text('"Notebook 05 has not run here: training a small student"')
+    for name in ("05_distill", "06_evaluate"):
+        output = new_output(
+            "stream", text="your student of notebook 05 was not found: call-s is taken instead"
+        )
+        cells = [new_code_cell("print(here.status)", outputs=[output])]
+        nbformat.write(new_notebook(cells=cells), course / f"{name}.ipynb")
     for name in ("DIV2K_train_HR.zip", "weights/RealESRGAN_x4plus_anime_6B.pth"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).touch()
     files.write_json(course / "student-full" / "history.json", [{"step": 6, "hr": 1.0, "teacher": 1.0}])
     found = "\n".join(rehearsal.left_out(tmp_path, "full", course))
-    assert "06_evaluate went on" in found and "VGG" in found
+    assert "06_evaluate went on" in found and "05_distill" not in found and "VGG" in found
     assert "DIV2K_valid_HR.zip" in found and "restormer-motion-deblurring.pth" in found
     assert "DIV2K_train_HR.zip" not in found and "anime" not in found
 
