@@ -50,7 +50,8 @@ class Perceptual(nn.Module):
         if str(weights) == "torchvision":
             features = _released(depth).features[: layer + 1]
         else:
-            features = make(weights=None).features[: layer + 1]
+            with torch.device("meta"):  # no memory yet: most of VGG is layers that are not used
+                features = make(weights=None).features[: layer + 1]
             mean, std = _load_features(features, Path(weights), mean, std)
         if dtype is torch.float16 and min(std) < 0.1:
             dtype = torch.float32
@@ -102,7 +103,7 @@ def _load_features(features: nn.Module, path: Path, mean: tuple, std: tuple) -> 
         with safe_open(path, "pt") as handle:
             metadata = handle.metadata() or {}
             state = {key: handle.get_tensor(f"features.{key}") for key in features.state_dict()}
-        features.load_state_dict(state)
+        features.load_state_dict(state, assign=True)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise KdsharpError(
             f"{path} holds no features of this VGG (keys features.N.weight as torchvision's)."

@@ -4,17 +4,19 @@ import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import URLError
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from safetensors.torch import load_file, save_file
 from scipy import ndimage
 from scipy.signal import fftconvolve
 from torchvision.models import vgg16
 
-from kdsharp import features, losses, perceptual, student
+from kdsharp import data, distill, features, losses, perceptual, recipes, student, targets
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Losses, Network
 
@@ -198,6 +200,34 @@ def test_the_gradient_of_the_perceptual_term(vgg_file: Path) -> None:
     one, two = (picture.float() for picture in pictures(shape=(1, 3, 32, 32)))
     ours, expected = slope(lambda out: measure(out, two), one)
     assert ours == pytest.approx(expected, rel=0.1)  # ReLUs and L1 have kinks
+
+
+def test_the_vgg_at_hand_is_the_one_that_the_recipe_asks_for(
+    vgg_file: Path, own_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise URLError("no network")
+
+    weights = own_root / "data" / "weights" / "vgg16-mine.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.hardlink_to(vgg_file)
+    monkeypatch.delenv("KDSHARP_ASSETS", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(own_root / "torch"))
+    monkeypatch.setattr(torch.hub, "urlopen", refused)
+    settings = ["training.steps=2", "training.batch=2", "training.patch=32", "training.validate_every=2"]
+    settings += ["store.crop=32", "store.crops_per_photo=4", "losses.teacher=0", "losses.perceptual=0.1"]
+    recipe = recipes.override(recipes.preset("video-call", "quick"), [*settings, "losses.vgg=16"])
+    store = targets.build(own_root / "store", data.embedded_photos("val")[:1], recipe, None)
+    result = distill.train(recipe, store, store, own_root / "run")
+    assert result.history[-1]["perceptual"] > 0
+    other = recipes.override(recipe, ["losses.vgg=19"])
+    with pytest.raises(KdsharpError, match=r"VGG19.*no network.*vgg19.*perceptual to 0"):
+        distill.train(other, store, store, own_root / "other")
+
+
+def test_a_notebook_shows_the_sentence_of_an_error_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    InteractiveShell().run_cell("from kdsharp.errors import KdsharpError\nraise KdsharpError('Turn it off.')")
+    assert capsys.readouterr().out.strip() == "KdsharpError: Turn it off."
 
 
 def test_the_gradient_of_feature_distillation_reaches_the_student() -> None:

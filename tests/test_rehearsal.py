@@ -1,18 +1,35 @@
-"""A rehearsal of `full`: from the first byte of DIV2K to a trained student, from servers that misbehave."""
+"""`full`: from the first byte of DIV2K to a trained student, from servers that misbehave; and what rehearses it.
+
+The rehearsal itself, all notebooks with stand-ins for their downloads, is `make rehearsal`.
+"""
 
 import dataclasses
 import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
+import torch
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 from test_downloads import serve
 
-from kdsharp import checkpoints, data, distill, downloads, recipes, targets, teacher
+from kdsharp import checkpoints, data, distill, downloads, files, perceptual, recipes, targets, teacher
 from kdsharp.errors import KdsharpError
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import rehearsal  # noqa: E402
+import stand_ins  # noqa: E402
 
 
 def div2k_zip(split: str, first: int, count: int) -> tuple[bytes, dict[str, np.ndarray]]:
@@ -91,3 +108,94 @@ def test_a_zip_or_folder_of_your_own(tmp_path: Path, kind: str) -> None:
     assert [path.name for path in data.div2k("train", own)] == sorted(pictures)
     with pytest.raises(KdsharpError, match="no split"):
         data.div2k("test")
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "kind"),
+    [
+        (stand_ins.rrdb, "RealESRGAN_x4plus_anime_6B", "ESRGAN"),
+        (stand_ins.compact, "realesr-general-x4v3", "Compact"),
+    ],
+)
+def test_stand_ins_are_laid_out_as_the_official_networks(tmp_path: Path, make, name: str, kind: str) -> None:
+    path = make(tmp_path / f"{name}.pth")
+    assert path.stat().st_size == pytest.approx(teacher.OFFICIAL[name].size, rel=0.01)
+    guide = teacher.load_teacher(path)
+    assert (guide.scale, guide.network.__class__.__module__.split(".")[2]) == (4, kind)
+    small = data.to_tensor(data.read_image(data.embedded_photos()[0])[:32, :32])
+    nearest = small.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    assert 0.001 < (guide.upscale(small) - nearest).abs().mean() < 0.1  # a picture still, and another one
+
+
+@pytest.mark.parametrize(("depth", "size"), [(19, 548_000_000), (16, 528_000_000)])
+def test_torchvision_takes_the_stand_ins_for_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int, size: int
+) -> None:
+    found = {path.name[:5]: path for path in stand_ins.vgg(tmp_path)}
+    state = torch.load(found[f"vgg{depth}"], weights_only=True)
+    assert 4 * sum(value.numel() for value in state.values()) == pytest.approx(size, rel=0.05)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "urlopen", None)  # nothing is fetched
+    one, two = torch.rand(2, 1, 3, 32, 32)
+    assert 0.1 < perceptual.Perceptual(depth=depth)(one, two) < 100
+
+
+def run_offline(root: Path, code: str) -> subprocess.CompletedProcess:
+    environment = os.environ | rehearsal.environment(root)
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+
+
+def test_a_rehearsal_takes_the_stand_ins_and_reaches_nothing_else(own_root: Path) -> None:
+    known = rehearsal.make_stand_ins(own_root, "medium")
+    (own_root / "known.json").write_text(json.dumps(known))
+    code = (
+        "from kdsharp import data, recipes, teacher\n"
+        "assert recipes.preset('video-call').training.steps == 6\n"
+        "assert len(data.div2k('valid')) == 12\n"
+        "assert data.read_image(data.cifar10('test', 4)[3]).shape == (32, 32, 3)\n"
+        "assert teacher.load_teacher('realesr-general-x4v3').scale == 4\n"
+        "teacher.load_teacher('RealESRGAN_x4plus')\n"
+    )
+    done = run_offline(own_root, code)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "AssertionError: the rehearsal has no stand-in for what github"
+    )
+    assert list(known["teachers"]) == ["realesr-general-x4v3"]
+
+
+def test_a_rehearsal_names_what_was_left_out(tmp_path: Path) -> None:
+    course = tmp_path / "build" / "course"
+    course.mkdir(parents=True)
+    for name in ("05_distill", "06_evaluate"):
+        output = new_output(
+            "stream", text="your student of notebook 05 was not found: call-s is taken instead"
+        )
+        cells = [new_code_cell("print(here.status)", outputs=[output])]
+        nbformat.write(new_notebook(cells=cells), course / f"{name}.ipynb")
+    for name in ("DIV2K_train_HR.zip", "weights/RealESRGAN_x4plus_anime_6B.pth"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).touch()
+    files.write_json(course / "student-full" / "history.json", [{"step": 6, "hr": 1.0, "teacher": 1.0}])
+    found = "\n".join(rehearsal.left_out(tmp_path, "full", course))
+    assert "06_evaluate went on" in found and "05_distill" not in found and "VGG" in found
+    assert "DIV2K_valid_HR.zip" in found and "restormer-motion-deblurring.pth" in found
+    assert "DIV2K_train_HR.zip" not in found and "anime" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("05_distill", '    "from kdsharp import data, '), ("08_deploy", '    "import numpy as np')],
+)
+def test_a_notebook_that_lacks_an_import_is_caught_by_lint(tmp_path: Path, name: str, line: str) -> None:
+    """As notebook 05 did, in the one branch that nobody ran."""
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for path in (ROOT / "notebooks").glob(f"{name}.ipynb"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [text for text in lines if not text.startswith(line)]
+        assert len(kept) == len(lines) - 1
+        (tmp_path / "notebooks" / path.name).write_text("\n".join(kept), encoding="utf-8")
+    ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise", str(tmp_path)]
+    done = subprocess.run(ruff, capture_output=True, text=True)
+    assert done.returncode == 1 and "F821 Undefined name" in done.stdout

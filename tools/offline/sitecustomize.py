@@ -1,18 +1,22 @@
 """What Python imports at its start when `tools/rehearsal.py` puts this folder on PYTHONPATH.
 
 The pinned sizes and checksums become those of the stand-ins, recipes become short, and nothing outside this machine is
-reached: what has no stand-in fails loudly.
+reached: what has no stand-in fails loudly. Each module is changed right after its import, so that no program waits for
+modules that it does not use.
 """
 
 import dataclasses
+import importlib.util
 import json
 import os
 import socket
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "", None, socket.gethostname())
 known = json.loads(Path(os.environ["KDSHARP_REHEARSAL"]).read_text(encoding="utf-8"))
-
 connect, look_up = socket.socket.connect, socket.getaddrinfo
 
 
@@ -33,38 +37,71 @@ def look_up_here(host: str, *rest: object, **named: object) -> list:
     return look_up(host, *rest, **named)
 
 
+def div2k(data: ModuleType) -> None:
+    for split, facts in known["div2k"].items():
+        data.DIV2K[split] = dataclasses.replace(data.DIV2K[split], **facts)
+
+
+def teachers(teacher: ModuleType) -> None:
+    for name, facts in known["teachers"].items():
+        teacher.OFFICIAL[name] = dataclasses.replace(teacher.OFFICIAL[name], **facts)
+
+
+def cifar10(cifar: ModuleType) -> None:
+    sums = known["cifar"]
+    batches = [f"data_batch_{number}" for number in range(1, 6)]
+    cifar.CIFAR10.train_list = [[name, sums[name]] for name in batches]
+    cifar.CIFAR10.test_list = [["test_batch", sums["test_batch"]]]
+    cifar.CIFAR10.meta = cifar.CIFAR10.meta | {"md5": sums["batches.meta"]}
+    cifar.CIFAR10.tgz_md5 = sums["archive"]
+
+
+def short_presets(recipes: ModuleType) -> None:
+    """Each profile's own recipes, teachers and losses and all, with few steps, small crops and few of them."""
+    preset = recipes.preset
+
+    def short(name: str, profile: str = "full"):
+        recipe = preset(name, profile)
+        if profile == "quick":
+            return recipe
+        crop = min(96, recipe.store.crop)
+        changes = ["training.steps=6", "training.validate_every=3", "training.batch=2", "store.group=2"]
+        changes += [f"training.patch={min(32, crop // recipe.scale)}"]
+        changes += [
+            f"store.crop={crop}",
+            "store.crops_per_photo=2",
+            *(["photos=12"] if recipe.photos else []),
+        ]
+        return recipes.override(recipe, changes)
+
+    recipes.preset = short
+
+
+CHANGES = {
+    "kdsharp.data": div2k,
+    "kdsharp.recipes": short_presets,
+    "kdsharp.teacher": teachers,
+    "torchvision.datasets.cifar": cifar10,
+}
+
+
+class Changer:
+    """A finder that lets the usual ones find a module of `CHANGES`, and changes it once it has run."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if (change := CHANGES.pop(name, None)) is None:
+            return None
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+
+        def run_and_change(module: ModuleType) -> None:
+            run(module)
+            change(module)
+
+        spec.loader.exec_module = run_and_change
+        return spec
+
+
 socket.socket.connect, socket.getaddrinfo = connect_here, look_up_here
-
-from torchvision.datasets import CIFAR10  # noqa: E402
-
-from kdsharp import data, recipes, teacher  # noqa: E402
-
-for split, facts in known["div2k"].items():
-    data.DIV2K[split] = dataclasses.replace(data.DIV2K[split], **facts)
-for name, facts in known["teachers"].items():
-    teacher.OFFICIAL[name] = dataclasses.replace(teacher.OFFICIAL[name], **facts)
-
-CIFAR10.train_list = [[f"data_batch_{n}", known["cifar"][f"data_batch_{n}"]] for n in range(1, 6)]
-CIFAR10.test_list = [["test_batch", known["cifar"]["test_batch"]]]
-CIFAR10.meta = CIFAR10.meta | {"md5": known["cifar"]["batches.meta"]}
-CIFAR10.tgz_md5 = known["cifar"]["archive"]
-
-preset = recipes.preset
-
-
-def short_preset(name: str, profile: str = "full") -> recipes.Recipe:
-    """The profile's own recipe, teacher and losses and all, with few steps, small crops and few of them."""
-    recipe = preset(name, profile)
-    if profile == "quick":
-        return recipe
-    crop = min(96, recipe.store.crop)
-    changes = ["training.steps=6", "training.validate_every=3", "training.batch=2", "store.group=2"]
-    changes += [
-        f"store.crop={crop}",
-        "store.crops_per_photo=2",
-        f"training.patch={min(32, crop // recipe.scale)}",
-    ]
-    return recipes.override(recipe, changes + (["photos=12"] if recipe.photos else []))
-
-
-recipes.preset = short_preset
+sys.meta_path.insert(0, Changer)
