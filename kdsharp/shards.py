@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from kdsharp import files, keep
 from kdsharp.errors import KdsharpError
@@ -120,16 +119,10 @@ def writer(folder: Path, number: int, sizes: dict[str, int], photos: int) -> Ite
         sizes: the sides in pixels of the crops, by name.
         photos: how many photos the shard will hold.
 
-    Raises KdsharpError if another program is writing this shard, or the disk is full or read-only.
+    Raises KdsharpError if another run is writing this shard, or the disk is full or read-only.
     """
-    lock = FileLock(folder / f"{number:03d}.lock")
     with files.writing(folder), contextlib.ExitStack() as opened:
-        try:
-            opened.enter_context(lock.acquire(timeout=0))
-        except Timeout as error:
-            raise KdsharpError(
-                f"Another program is writing the target store in {folder}: wait for it, or choose another folder."
-            ) from error
+        opened.enter_context(files.only_one(folder, f"{number:03d}"))
         if not _index(folder, number).exists():
             keep.fetch_together(folder, _archive(number))
         shard = _so_far(folder, number, sizes, photos)

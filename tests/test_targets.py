@@ -159,7 +159,7 @@ def test_two_programs_on_one_store(
         if number == 0:
             child = run_build(tmp_path / "both", 1)
             _, said = child.communicate()
-            assert "Another program is writing" in said and child.returncode != 0
+            assert "Another run is writing" in said and child.returncode != 0
         return real(number, *rest)
 
     monkeypatch.setattr(targets, "_crops", meanwhile)
