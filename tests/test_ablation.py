@@ -32,7 +32,8 @@ def test_rows_are_means_over_seeds_and_finished_runs_are_not_repeated(
     rows = ablation.run(recipe, chosen, [0, 1], photos, held_out, tmp_path)
     scores = []
     for seed in (0, 1):
-        student = sharpen.load_student(tmp_path / f"plain-{seed}" / "student.safetensors")
+        (trained,) = tmp_path.glob(f"plain-{seed}-*/student.safetensors")
+        student = sharpen.load_student(trained)
         assert student.recipe.losses == Losses(hr=1.0) and student.recipe.training.seed == seed
         measured = evaluate.evaluate_student(student, recipe, held_out, evaluate.fixed_call(2, 70))
         scores.append(measured[-1]["psnr_y"])
