@@ -67,12 +67,13 @@ def _check(state: dict[str, Any], recipe: Recipe, made_from: Origin, path: Path)
     """See that a checkpoint is of this very run. Teacher and start may have other names: their content counts."""
     found = state.get("made_from")
     if not isinstance(found, dict):
-        raise KdsharpError(
-            f"{path} is of another version of kdsharp, which does not say from which photographs: choose another "
-            "folder, or delete it."
-        )
+        raise KdsharpError(f"{path} is of another version of kdsharp: choose another folder, or delete it.")
     differ = set()
-    if _nameless(recipes.from_dict(state["recipe"])) != _nameless(recipe):
+    try:
+        same = _nameless(recipes.from_dict(state["recipe"])) == _nameless(recipe)
+    except (KdsharpError, KeyError, TypeError, ValueError, AttributeError):  # of settings that are none today
+        same = False
+    if not same:
         differ.add("recipe")
     for name, wanted in made_from.items():
         if found.get(name) == wanted:

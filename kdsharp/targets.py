@@ -231,7 +231,6 @@ def _description_of(folder: Path) -> dict | None:
     found = found.get("made_from") if isinstance(found, dict) else None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise KdsharpError(
-            f"{folder} holds targets of another version of kdsharp, which does not say from what exactly they were "
-            "made: choose another folder or delete it."
+            f"{folder} holds targets of another version of kdsharp: choose another folder or delete it."
         )
     return found
