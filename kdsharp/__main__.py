@@ -123,17 +123,19 @@ def _report(sections: list[str], path: Path | None) -> None:
 
 
 def _ablate(chosen: argparse.Namespace) -> None:
-    from kdsharp import ablation, data, files, zoo
+    from kdsharp import ablation, data, files, systems, zoo
 
-    recipe = _recipe(chosen)
-    photos = data.list_photos(chosen.photos, recipe.store.crop) if chosen.photos else None
-    photos = photos or data.photos_for(chosen.profile, "train")
-    held_out = data.list_photos(chosen.validation, recipe.store.crop)
+    recipe = systems.for_folder(_recipe(chosen), chosen.photos)
+    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0).train
+    held_out = (data.list_pairs if data.is_paired(chosen.validation) else data.list_photos)(
+        chosen.validation, recipe.store.crop
+    )
     own = recipe.teacher if recipe.teacher != zoo.FIDELITY_TEACHER else None
     teacher = chosen.teacher or own or zoo.PERCEPTUAL_TEACHER
     variants = ablation.variants(teacher, chosen.fidelity_teacher)
     folder = chosen.folder or files.work_dir() / "ablation"
-    rows = ablation.run(recipe, variants, chosen.seeds, photos, held_out, folder, chosen.vgg, chosen.device)
+    places = (photos, held_out, folder, chosen.vgg, chosen.device, chosen.profile)
+    rows = ablation.run(recipe, variants, chosen.seeds, *places)
     print(ablation.format_table(rows))
     if chosen.json:
         known = files.read_json(chosen.json) if chosen.json.exists() else {}

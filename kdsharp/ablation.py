@@ -6,13 +6,18 @@ differ; the mean and the standard deviation over seeds say whether a difference 
 
 import dataclasses
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
 
-from kdsharp import distill, evaluate, sharpen, targets, teacher
+from kdsharp import distill, evaluate, identity, recipes, sharpen, student, systems, targets
+from kdsharp.damages import VideoCall
+from kdsharp.features import FeatureMatch
+from kdsharp.perceptual import Perceptual
 from kdsharp.recipes import Losses, Recipe
 from kdsharp.targets import TargetStore
 
@@ -56,29 +61,43 @@ def run(
     folder: Path,
     vgg: str | Path | None = None,
     device: str = "cpu",
+    profile: str = "full",
 ) -> list[dict]:
-    """Train every variant with every seed and measure it at a call of (2, 70); finished trainings are not repeated.
+    """Train every variant with every seed and measure it on the recipe's own damage; finished trainings are kept.
 
+    Calls are measured at one call of (2, 70); of any other damage, photograph k gets the k-th draw, the same for all.
+    A teacher that is itself a preset is trained first, at its `profile`. In `folder` every run, and every store, lies
+    in a folder of its own, named by what it was made from.
     Returns one row per variant: variant, seeds, and mean and standard deviation (over seeds) of `psnr_y` in dB and
     `ssim_y` on the held-out photographs, and their gain over doing nothing.
+    Raises KdsharpError before any training if a photograph, a teacher or a term of the losses cannot be used.
     """
     folder = Path(folder)
-    stores: dict[str | None, tuple[TargetStore, TargetStore, nn.Module | None]] = {}
+    is_call = isinstance(recipe.degradation, VideoCall)
+    damage = evaluate.fixed_call(2, 70) if is_call else recipe.degradation
+    nothing = evaluate.evaluate_student(_do_nothing(recipe), recipe, held_out, damage)[0]
+    validation_folder = _own(folder, "validation", targets.describe(held_out, recipe, None))
+    validation = targets.build_validation(validation_folder, held_out, recipe, device)
+    teachers = {
+        name: _taught(recipe, name, photos, held_out, folder, device, profile)
+        for name in dict.fromkeys(variant.teacher for variant in chosen)
+    }
+    for variant in chosen:
+        _check(recipe, variant, teachers[variant.teacher][1], vgg)
     rows = []
     for variant in chosen:
-        if variant.teacher not in stores:
-            stores[variant.teacher] = _stores(recipe, variant.teacher, photos, held_out, folder, device)
-        store, validation, guide = stores[variant.teacher]
+        store, guide = teachers[variant.teacher]
         scores = []
         for seed in seeds:
             training = dataclasses.replace(recipe.training, seed=seed)
-            changed = dataclasses.replace(recipe, losses=variant.losses, training=training)
-            place = folder / f"{variant.name.replace(' ', '-')}-{seed}"
-            result = distill.train(changed, store, validation, place, device, vgg, guide=guide)
-            student = sharpen.load_student(result.checkpoint, device)
-            nothing, _unsharp, measured = evaluate.evaluate_student(
-                student, changed, held_out, evaluate.fixed_call(2, 70)
+            changed = dataclasses.replace(
+                recipe, teacher=variant.teacher, losses=variant.losses, training=training
             )
+            made_from = [recipes.to_dict(changed), store.about["made_from"], validation.about["made_from"]]
+            place = _own(folder, f"{variant.name}-{seed}", made_from)
+            result = distill.train(changed, store, validation, place, device, vgg, guide=guide)
+            trained = sharpen.load_student(result.checkpoint, device)
+            measured = evaluate.evaluate_student(trained, changed, held_out, damage)[-1]
             scores.append((measured["psnr_y"], measured["ssim_y"]))
             log.info("%s, seed %d: %.2f dB", variant.name, seed, measured["psnr_y"])
         means, deviations = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=min(1, len(seeds) - 1))
@@ -108,17 +127,39 @@ def format_table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def _stores(
+def _taught(
     recipe: Recipe,
     name: str | None,
     photos: list[Path],
     held_out: list[Path],
     folder: Path,
     device: str,
-) -> tuple[TargetStore, TargetStore, nn.Module | None]:
-    """Training and validation store with a teacher's targets, and its network for the feature term."""
-    guide = teacher.load_teacher(name, device) if name else None
-    stem = Path(name).stem if name else "none"
-    store = targets.build(folder / f"targets-{stem}", photos, recipe, guide, device)
-    validation = targets.build_validation(folder / "validation", held_out, recipe, device)
-    return store, validation, guide.network if guide else None
+    profile: str,
+) -> tuple[TargetStore, nn.Module | None]:
+    """The store with a teacher's targets, and its network for the feature term."""
+    taught = dataclasses.replace(recipe, teacher=name, losses=Losses(teacher=1.0))
+    made_from = [name, profile, *(targets.describe(paths, recipe, None) for paths in (photos, held_out))]
+    place = _own(folder, "teacher", made_from)  # of one that is trained first
+    guide = systems.teacher_of(taught, systems.Photos(photos, held_out), place, profile, device)
+    store_folder = _own(folder, "targets", targets.describe(photos, recipe, guide))
+    return targets.build(store_folder, photos, recipe, guide, device), guide and guide.network
+
+
+def _check(recipe: Recipe, variant: Variant, guide: nn.Module | None, vgg: str | Path | None) -> None:
+    """See that a variant's networks can be had and have what its losses look at, before anything is trained."""
+    if variant.losses.features:
+        FeatureMatch(student.build(recipe.student), guide)
+    if variant.losses.perceptual:
+        Perceptual(vgg, depth=variant.losses.vgg)
+
+
+def _do_nothing(recipe: Recipe) -> evaluate.Upscaler:
+    return lambda image: evaluate.bicubic_upscale(image, recipe.scale) if recipe.scale > 1 else image
+
+
+def _own(folder: Path, name: str, made_from: Any) -> Path:
+    """A folder's name that tells what it was made from: another teacher, photograph or setting gets another."""
+    plain = re.sub(r"[^\w.+-]+", "-", name)[
+        :60
+    ]  # a name has room for 255 bytes, of which a letter may take four
+    return folder / f"{plain}-{identity.digest(made_from)[:12]}"

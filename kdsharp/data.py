@@ -95,10 +95,10 @@ def read_for(path: Path, degradation: Degradation) -> np.ndarray:
     """
     if not isinstance(degradation, Pairs):
         return read_image(path)
-    partner = _partner(path)
-    sharp, received = read_image(path), read_image(partner)
+    other = partner(path)
+    sharp, received = read_image(path), read_image(other)
     if sharp.shape != received.shape:
-        raise KdsharpError(f"{path} and {partner} differ in size: a pair shows the same picture twice.")
+        raise KdsharpError(f"{path} and {other} differ in size: a pair shows the same picture twice.")
     return np.concatenate([sharp, received], axis=2)
 
 
@@ -267,8 +267,8 @@ def crop_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
     return image[:height, :width]
 
 
-def _partner(path: Path) -> Path:
-    """The file of the same name in `blur_Image/`."""
+def partner(path: Path) -> Path:
+    """The file of the same name in `blur_Image/`. Raises KdsharpError for a file that is in no `sharp_Image/`."""
     parts = list(Path(path).parts)
     if SHARP not in parts:
         raise KdsharpError(f"{path} is not in a folder {SHARP}: it has no partner in {BLURRED}.")

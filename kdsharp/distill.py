@@ -4,6 +4,7 @@ Every random choice of step `n` follows from (seed, n), and the learning rate fr
 killed and resumed ends (on the CPU) with the same weights as one that was never stopped.
 """
 
+import contextlib
 import copy
 import logging
 import math
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from kdsharp import checkpoints, data, files, keep, parallel, runs, student
+from kdsharp import checkpoints, data, files, identity, keep, parallel, runs, student
 from kdsharp.batches import Reader, draw_batch
 from kdsharp.errors import KdsharpError
 from kdsharp.features import FeatureMatch
@@ -65,11 +66,26 @@ def train(
     and `student.safetensors` holds the student as it is by then.
     Under `accelerate launch` each process takes its share of every batch (DistributedDataParallel), and the first one
     writes. Raises KdsharpError if the loss stops being finite, memory runs out or the disk is full (the last good
-    checkpoint is kept), if all the network's ReLUs have closed for good, or if `folder` holds a run of another recipe.
+    checkpoint is kept), if all the network's ReLUs have closed for good, if `folder` holds a run of another recipe or
+    made from other photographs or networks, or if another run is writing to it.
     """
     folder, device = Path(folder), parallel.device(device)
-    with files.writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with files.only_one(folder) if parallel.rank() == 0 else contextlib.nullcontext():
+        return _train(recipe, store, validation, folder, device, vgg, on_progress, watch, guide)
+
+
+def _train(
+    recipe: Recipe,
+    store: TargetStore,
+    validation: TargetStore,
+    folder: Path,
+    device: str,
+    vgg: str | Path | None,
+    on_progress: Callable[[dict], None] | None,
+    watch: Callable[[int, float], bool] | None,
+    guide: nn.Module | None,
+) -> TrainingResult:
+    """`train`, in a folder that is this run's own."""
     settings = recipe.training
     torch.manual_seed(settings.seed)
     network = _begin(recipe).to(device, memory_format=torch.channels_last)
@@ -86,7 +102,8 @@ def train(
     parts = {"network": network, "average": average, "optimizer": optimizer}
     parts |= {"match": match} if match else {}
     parts |= {"scaler": scaler} if scaler.is_enabled() else {}
-    step, history = _resume(folder, recipe, parts)
+    made_from = _made_from(recipe, store, validation, perceptual, guide)
+    step, history = _resume(folder, recipe, made_from, parts)
     half = torch.autocast(device.split(":")[0], dtype=dtype, enabled=wants_half)
     began = saved = time.monotonic()
     is_first = parallel.rank() == 0
@@ -97,7 +114,7 @@ def train(
     def save() -> None:
         if is_first:
             state = {name: part.state_dict() for name, part in parts.items()}
-            runs.save(folder, recipe, state | {"step": step, "history": history})
+            runs.save(folder, recipe, made_from, state | {"step": step, "history": history})
 
     try:
         for step, (inputs, hr, target) in reader:
@@ -244,12 +261,32 @@ def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
         slow.lerp_(fast, 1 - decay)
 
 
-def _resume(folder: Path, recipe: Recipe, parts: dict[str, Any]) -> tuple[int, list[dict]]:
+def _made_from(
+    recipe: Recipe,
+    store: TargetStore,
+    validation: TargetStore,
+    perceptual: Perceptual | None,
+    guide: nn.Module | None,
+) -> runs.Origin:
+    """What a run follows from besides its recipe; None for what has no part in it."""
+    vgg = perceptual and perceptual.source
+    return {
+        "store": store.about["made_from"],
+        "validation": validation.about["made_from"],
+        "start": identity.of_network(checkpoints.load(recipe.start)[0]) if recipe.start else None,
+        "teacher": identity.of_network(guide) if guide and recipe.losses.features else None,
+        "VGG": files.sha256(vgg) if vgg and Path(vgg).is_file() else vgg,
+    }
+
+
+def _resume(
+    folder: Path, recipe: Recipe, made_from: runs.Origin, parts: dict[str, Any]
+) -> tuple[int, list[dict]]:
     """Take up the run in `folder`, if there is one; returns the step to go on with and the history."""
-    keep.fetch_all(folder)
-    state = runs.load(folder, recipe)
+    state = runs.load(folder, recipe, made_from)
     if state is None:
         return 0, []
+    keep.fetch_all(folder)  # only now it is known that what is kept there is this run's
     for name, part in parts.items():
         if name in state:  # a run begun on another device has no scaler
             part.load_state_dict(state[name])

@@ -5,9 +5,13 @@ import errno
 import hashlib
 import json
 import os
+import time
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
 
 from kdsharp.errors import KdsharpError
 
@@ -23,6 +27,7 @@ CANNOT_WRITE = (
     errno.EISDIR,
     errno.EEXIST,
 )
+_UNFINISHED = ".kdsharp-unfinished-"
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -84,14 +89,16 @@ def writing(place: Path) -> Iterator[None]:
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Write beside `path`, then rename: readers see the old file or the whole new one, never a half.
 
+    Every call has a temporary name of its own, which is short whatever the length of `path`'s: of several threads or
+    processes that write one file, the last to end wins, and what it wrote is whole.
     Raises KdsharpError if the disk is full or the folder read-only; the old file stays.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(beside, "wb") as handle:
+            with open(beside, "xb") as handle:
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -99,6 +106,41 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         finally:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, part: str | None = None, wait: bool = False) -> Iterator[None]:
+    """Keep other runs, of this process or another, from writing to `folder`, or to a `part` of it.
+
+    The lock is the system's, on a file (`.kdsharp.lock` or `part`.lock) that stays behind empty: it ends with the
+    process, however that ends. What killed runs left half-written in `folder` is removed. With `wait`, the end of the
+    other run is waited for.
+    Raises KdsharpError if another run holds it (without `wait`), or if the folder cannot be written.
+    """
+    folder = Path(folder)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{part or '.kdsharp'}.lock")
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout as error:
+            raise KdsharpError(
+                f"Another run is writing to {folder}: wait for it, or choose another folder."
+            ) from error
+    try:
+        if part is None:
+            _remove_unfinished(folder)
+        yield
+    finally:
+        lock.release()
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what killed runs left of `atomic_write`: nobody has written to it for an hour."""
+    for left in folder.glob(f"{_UNFINISHED}*"):
+        with contextlib.suppress(OSError):  # another process was faster, or the file is not ours
+            if time.time() - left.stat().st_mtime > 3600:
+                left.unlink()
 
 
 def check_output(source: Path, destination: Path, endings: Iterable[str], force: bool = False) -> None:

@@ -66,11 +66,17 @@ def store(path: Path) -> None:
 
 
 def fetch(path: Path) -> None:
-    """Bring a file back that is kept but not here."""
+    """Bring a file back that is kept but not here. Raises KdsharpError if it cannot be read there."""
     place = place_of(path)
     if place is None or path.exists() or not place.is_file():
         return
-    _copy(place, path)
+    try:
+        _copy(place, path)
+    except OSError as error:
+        raise KdsharpError(
+            f"{place} is kept, but cannot be read ({error.strerror or error}): mount the drive again, or unset "
+            "KDSHARP_KEEP."
+        ) from error
     log.info("%s: taken from %s", path, place)
 
 
@@ -116,8 +122,8 @@ def fetch_together(folder: Path, name: str) -> None:
                     files.atomic_write(target) as handle,
                 ):
                     shutil.copyfileobj(source, handle, 1 << 20)
-    except (tarfile.TarError, EOFError) as error:
-        log.warning("%s is damaged (%s): its targets are made again", place, error)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        log.warning("%s is damaged or cannot be read (%s): its targets are made again", place, error)
 
 
 def _copy(source: Path, destination: Path) -> None:

@@ -47,6 +47,7 @@ class Perceptual(nn.Module):
         make, _, layer = _NETWORKS[depth]
         weights = weights or vgg_at_hand(depth) or "torchvision"
         log.info("VGG%d from %s", depth, weights)
+        self.source = str(weights)
         if str(weights) == "torchvision":
             features = _released(depth).features[: layer + 1]
         else:

@@ -10,33 +10,47 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from kdsharp import files, keep
 from kdsharp.errors import KdsharpError
 
 log = logging.getLogger(__name__)
 
+MAPS_OPEN = 256
 COMMIT_SECONDS = (
     2.0  # a commit waits for the disk: with one for each of ten thousand small photos, little else is done
 )
 
 
-class Crops(Sequence):
-    """The crops of all shards, indexed like one array (count, height, width, channels) without reading the rest."""
+@dataclass(frozen=True)
+class File:
+    """A file of `count` crops of `side` by `side` pixels."""
 
-    def __init__(self, parts: list[np.ndarray]) -> None:
+    path: Path
+    count: int
+    side: int
+
+
+class Crops(Sequence):
+    """The crops of all shards, indexed like one array (count, height, width, channels) without reading the rest.
+
+    `MAPS_OPEN` files at most are mapped into memory at a time: a system allows some 65,000 maps for each process.
+    """
+
+    def __init__(self, parts: list[File]) -> None:
         self._parts = parts
-        self._ends = np.cumsum([len(part) for part in parts])
+        self._ends = np.cumsum([part.count for part in parts])
+        self._mapped = lru_cache(MAPS_OPEN)(_mapped)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(count, height, width, channels)."""
-        return (len(self), *self._parts[0].shape[1:])
+        return (len(self), self._parts[0].side, self._parts[0].side, 3)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -48,20 +62,22 @@ class Crops(Sequence):
             return np.stack([self[(one, *rest)] for one in range(*number.indices(len(self)))])
         number = range(len(self))[number]  # negative ones from the end; IndexError beyond it
         part = int(np.searchsorted(self._ends, number, side="right"))
-        return self._parts[part][(number - int(self._ends[part]), *rest)]
+        return self._mapped(self._parts[part])[(number - int(self._ends[part]), *rest)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.concatenate(self._parts).astype(dtype or np.uint8, copy=False)
+        whole = np.empty(self.shape, dtype or np.uint8)
+        for part, end in zip(self._parts, self._ends, strict=True):
+            whole[end - part.count : end] = _mapped(part)
+        return whole
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A finished shard, its files mapped into memory."""
+    """A finished shard: its crops' files by name, and the photos that gave none."""
 
     count: int
-    sizes: dict[str, int]
     skipped: dict[str, str]
-    crops: dict[str, np.ndarray]
+    files: dict[str, File]
 
 
 @dataclass
@@ -70,6 +86,7 @@ class Writer:
 
     folder: Path
     number: int
+    store: str
     sizes: dict[str, int]
     photos: int
     photos_done: int = 0
@@ -99,12 +116,12 @@ class Writer:
             os.fsync(handle.fileno())
         if self.photos_done == self.photos:
             self.sha256 = {name: files.sha256(_file(self.folder, self.number, name)) for name in self.sizes}
-        kept = ("sizes", "photos", "photos_done", "count", "skipped", "sha256")
+        kept = ("store", "sizes", "photos", "photos_done", "count", "skipped", "sha256")
         files.write_json(_index(self.folder, self.number), {name: getattr(self, name) for name in kept})
         self.committed = time.monotonic()
         if self.sha256:
             whole = [_file(self.folder, self.number, name) for name in self.sizes]
-            keep.store_together([*whole, _index(self.folder, self.number)], _archive(self.number))
+            keep.store_together([*whole, _index(self.folder, self.number)], _archive(self.number, self.store))
 
     def _done(self) -> None:
         self.photos_done += 1
@@ -113,26 +130,21 @@ class Writer:
 
 
 @contextlib.contextmanager
-def writer(folder: Path, number: int, sizes: dict[str, int], photos: int) -> Iterator[Writer]:
+def writer(folder: Path, number: int, store: str, sizes: dict[str, int], photos: int) -> Iterator[Writer]:
     """Begin shard `number`, or go on with it; a finished one is checked, and begun anew if it is damaged.
 
     Args:
+        store: digest of what the store is made from; a shard of another store is made anew.
         sizes: the sides in pixels of the crops, by name.
         photos: how many photos the shard will hold.
 
-    Raises KdsharpError if another program is writing this shard, or the disk is full or read-only.
+    Raises KdsharpError if another run is writing this shard, or the disk is full or read-only.
     """
-    lock = FileLock(folder / f"{number:03d}.lock")
     with files.writing(folder), contextlib.ExitStack() as opened:
-        try:
-            opened.enter_context(lock.acquire(timeout=0))
-        except Timeout as error:
-            raise KdsharpError(
-                f"Another program is writing the target store in {folder}: wait for it, or choose another folder."
-            ) from error
+        opened.enter_context(files.only_one(folder, f"{number:03d}"))
         if not _index(folder, number).exists():
-            keep.fetch_together(folder, _archive(number))
-        shard = _so_far(folder, number, sizes, photos)
+            keep.fetch_together(folder, _archive(number, store))
+        shard = _so_far(folder, number, store, sizes, photos)
         if shard.photos_done < photos:
             for name, side in sizes.items():
                 handle = opened.enter_context(open(_file(folder, number, name), "ab"))
@@ -145,36 +157,42 @@ def writer(folder: Path, number: int, sizes: dict[str, int], photos: int) -> Ite
             raise
 
 
-def read(folder: Path, number: int) -> Shard:
-    """Map a finished shard into memory. Raises KdsharpError if it is missing, half-made or truncated."""
+def read(folder: Path, number: int, store: str) -> Shard:
+    """Look at a finished shard. Raises KdsharpError if it is missing, half-made, truncated or of another store."""
     about = files.read_json(_index(folder, number)) if _index(folder, number).exists() else None
     if about is None or about["photos_done"] < about["photos"]:
         raise KdsharpError(
             f"The target store in {folder} is half-made: build it again with the same recipe to finish."
         )
-    crops = {}
-    for name, side in about["sizes"].items():
-        path, shape = _file(folder, number, name), (about["count"], side, side, 3)
-        if not path.is_file() or path.stat().st_size != np.prod(shape):
-            raise KdsharpError(f"{path} is missing or cut short: build the store again, which makes it anew.")
-        crops[name] = (
-            np.memmap(path, np.uint8, "r", shape=shape) if about["count"] else np.empty(shape, np.uint8)
+    if about.get("store") != store:
+        raise KdsharpError(
+            f"{_index(folder, number)} belongs to another store: build it again, which makes it anew."
         )
-    return Shard(about["count"], about["sizes"], about["skipped"], crops)
+    found = {}
+    for name, side in about["sizes"].items():
+        path = _file(folder, number, name)
+        if not path.is_file() or path.stat().st_size != about["count"] * side * side * 3:
+            raise KdsharpError(f"{path} is missing or cut short: build the store again, which makes it anew.")
+        found[name] = File(path, about["count"], side)
+    return Shard(about["count"], about["skipped"], found)
 
 
-def _so_far(folder: Path, number: int, sizes: dict[str, int], photos: int) -> Writer:
+def _mapped(file: File) -> np.memmap:
+    return np.memmap(file.path, np.uint8, "r", shape=(file.count, file.side, file.side, 3))
+
+
+def _so_far(folder: Path, number: int, store: str, sizes: dict[str, int], photos: int) -> Writer:
     """What there is of a shard: nothing, a beginning, or all of it with the right checksums."""
-    fresh = Writer(folder, number, sizes, photos)
+    fresh = Writer(folder, number, store, sizes, photos)
     path = _index(folder, number)
     if not path.exists():
         return fresh
     try:
         found = Writer(folder, number, **files.read_json(path))
-        if (found.sizes, found.photos) != (sizes, photos):
+        if (found.store, found.sizes, found.photos) != (store, sizes, photos):
             raise KdsharpError(f"{path} tells of another shard.")
     except (KdsharpError, TypeError):
-        log.warning("%s is damaged: this shard is made anew", path)
+        log.warning("%s is damaged or of another store: this shard is made anew", path)
         return fresh
     for name, side in sizes.items():
         data, needed = _file(folder, number, name), found.count * side * side * 3
@@ -196,5 +214,6 @@ def _file(folder: Path, number: int, name: str) -> Path:
     return folder / f"{number:03d}-{name}.u8"
 
 
-def _archive(number: int) -> str:
-    return f"{number:03d}.tar"
+def _archive(number: int, store: str) -> str:
+    """The name of a kept shard says of which store it is: one of other photos never comes back for it."""
+    return f"{number:03d}-{store[:12]}.tar"

@@ -2,11 +2,12 @@
 
 The teacher is slow and the student is fast, so the teacher's answers are computed before training and kept as `uint8`
 on disk. A store is a folder of shards: `003-hr.u8`, `003-input.u8` and `003-target.u8` hold the crops of 32 photos,
-`003.json` their number and checksums, `store.json` what all were made from. Every crop follows from the recipe and the
-number of its photo alone: a store that was stopped and taken up again, or made by several processes, ends with the
-same bytes as any other.
+`003.json` their number and checksums, `store.json` what all were made from: the recipe, the teacher's weights and the
+photos' content. Every crop follows from that and the number of its photo alone: a store that was stopped and taken up
+again, or made by several processes, ends with the same bytes as any other.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -21,7 +22,8 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from kdsharp import data, files, parallel, recipes, shards
+from kdsharp import data, files, identity, parallel, recipes, shards
+from kdsharp.damages import Pairs
 from kdsharp.degrade import degrade
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe, Store
@@ -31,6 +33,7 @@ from kdsharp.teacher import Teacher, target_for
 log = logging.getLogger(__name__)
 
 PHOTOS_PER_SHARD = 32
+FORMAT = 2  # of `store.json` and of what follows from the same recipe
 AHEAD = 2  # a decoded photo of 100 megapixels is 300 MB
 
 
@@ -39,7 +42,8 @@ class TargetStore:
     """Crops of an open store, read-only `uint8` RGB, each like an array (count, height, width, 3).
 
     `input` is smaller than `hr` by the scale in an upscaling task. `target` is None in a store without teacher.
-    `about` tells the store's identity, the count of crops and, by name, the photos that were skipped.
+    `about` tells what the store was made from (see `describe`), the count of crops and, by name, the photos that were
+    skipped.
     """
 
     folder: Path
@@ -60,23 +64,24 @@ def build(
     Under `accelerate launch` each process makes every n-th shard. Photos that cannot be read, or are smaller than a
     crop, are named in the log and skipped. A shard whose checksums do not fit is named and made anew.
     Raises KdsharpError if `folder` holds a store of another recipe, teacher or set of photos (which is left as it is),
-    if another program is writing it, if the disk is full, or if no photo was usable.
+    if another run is writing it, if the disk is full, or if no photo was usable.
     """
-    folder = Path(folder)
-    with files.writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, _identity(photos, recipe, teacher))
-    sizes = _sizes(recipe, teacher is not None)
-    starts = range(0, len(photos), PHOTOS_PER_SHARD)
-    mine = list(enumerate(starts))[parallel.rank() :: parallel.world()]
-    with tqdm(total=len(photos), desc="targets", unit="photo", disable=parallel.rank() > 0) as progress:
-        for number, start in mine:
-            some = list(enumerate(photos))[start : start + PHOTOS_PER_SHARD]
-            with shards.writer(folder, number, sizes, len(some)) as shard:
+    folder, wanted = Path(folder), describe(photos, recipe, teacher)
+    made_from, sizes = identity.digest(wanted), _sizes(recipe, teacher is not None)
+    mine = range(parallel.rank(), -(-len(photos) // PHOTOS_PER_SHARD), parallel.world())
+    with (
+        files.only_one(folder) if parallel.rank() == 0 else contextlib.nullcontext(),
+        tqdm(total=len(photos), desc="targets", unit="photo", disable=parallel.rank() > 0) as progress,
+    ):
+        _claim(folder, wanted)
+        for number in mine:
+            start = number * PHOTOS_PER_SHARD
+            some = photos[start : start + PHOTOS_PER_SHARD]
+            with shards.writer(folder, number, made_from, sizes, len(some)) as shard:
                 progress.update(shard.photos_done * parallel.world())
-                todo = some[shard.photos_done :]
-                pictures = _read_ahead([photo for _, photo in todo], recipe)
-                for (index, photo), picture in zip(todo, pictures, strict=True):
+                start, todo = start + shard.photos_done, some[shard.photos_done :]
+                pictures = _read_ahead(todo, recipe)
+                for index, (photo, picture) in enumerate(zip(todo, pictures, strict=True), start):
                     if isinstance(picture, KdsharpError):
                         log.warning("skipped: %s", picture)
                         shard.skip(photo.name, str(picture))
@@ -93,30 +98,47 @@ def build_validation(folder: Path, photos: list[Path], recipe: Recipe, device: s
     return build(folder, photos, few, None, device)
 
 
+def describe(photos: list[Path], recipe: Recipe, teacher: Teacher | None) -> dict:
+    """All that a store follows from, ready for JSON: photos and networks are named by digests of their content.
+
+    Training's own settings do not matter to it, nor do the names of photos and teacher.
+    """
+    described = recipes.to_dict(recipe)
+    kept = ("task", "scale", "degradation", "degradation_kind", "store")
+    paired = isinstance(recipe.degradation, Pairs)
+    read = [file for photo in photos for file in ((photo, data.partner(photo)) if paired else (photo,))]
+    made_from = {
+        "format": FORMAT,
+        **{key: described[key] for key in kept},
+        "teacher": teacher.identity if teacher else None,
+        "photographs": {"count": len(photos), "sha256": identity.digest(identity.of_files(read))},
+    }
+    return json.loads(json.dumps(made_from))
+
+
 def open_store(folder: Path) -> TargetStore:
     """Open a finished store without reading its crops.
 
     Raises KdsharpError if it is missing, half-made or truncated, or if none of its photos was usable.
     """
     folder = Path(folder)
-    identity = _identity_of(folder)
-    if identity is None:
+    made_from = _description_of(folder)
+    if made_from is None:
         raise KdsharpError(
             f"There is no target store in {folder}: build one first (notebook 05, or `kdsharp targets`)."
         )
-    count = -(-len(identity["photos"]) // PHOTOS_PER_SHARD)
-    opened = [shards.read(folder, number) for number in range(count)]
+    photos, digest = made_from["photographs"]["count"], identity.digest(made_from)
+    opened = [shards.read(folder, number, digest) for number in range(-(-photos // PHOTOS_PER_SHARD))]
     about = {
-        "identity": identity,
+        "made_from": made_from,
         "count": sum(shard.count for shard in opened),
         "skipped": {name: why for shard in opened for name, why in shard.skipped.items()},
     }
     if not about["count"]:
         raise KdsharpError(
-            f"None of the {len(identity['photos'])} photos could be used: {'; '.join(about['skipped'].values())}"
+            f"None of the {photos} photos could be used: {'; '.join(about['skipped'].values())}"
         )
-    names = opened[0].sizes
-    crops = {name: Crops([shard.crops[name] for shard in opened if shard.count]) for name in names}
+    crops = {name: Crops([shard.files[name] for shard in opened if shard.count]) for name in opened[0].files}
     return TargetStore(folder, crops["hr"], crops["input"], crops.get("target"), about)
 
 
@@ -190,27 +212,25 @@ def _sizes(recipe: Recipe, with_target: bool) -> dict[str, int]:
     return {"hr": size, "input": size // recipe.scale} | ({"target": size} if with_target else {})
 
 
-def _identity(photos: list[Path], recipe: Recipe, teacher: Teacher | None) -> dict:
-    """What a store was made from; training's own settings do not matter to it."""
-    described = recipes.to_dict(recipe)
-    kept = ("task", "scale", "degradation", "degradation_kind", "store")
-    identity = {key: described[key] for key in kept}
-    identity["teacher"] = teacher.name if teacher else None
-    identity["photos"] = [[photo.name, photo.stat().st_size if photo.exists() else 0] for photo in photos]
-    return json.loads(json.dumps(identity))
-
-
 def _claim(folder: Path, wanted: dict) -> None:
     """Write what the store is made from, or see that it is the same."""
-    found = _identity_of(folder)
+    found = _description_of(folder)
     if found is None:
-        files.write_json(folder / "store.json", {"identity": wanted})
+        files.write_json(folder / "store.json", {"made_from": wanted})
     elif found != wanted:
-        raise KdsharpError(
-            f"{folder} holds targets of another recipe, teacher or set of photos: choose another folder or delete it."
-        )
+        others = " and ".join(identity.differences(found, wanted))
+        raise KdsharpError(f"{folder} holds targets of another {others}: choose another folder or delete it.")
 
 
-def _identity_of(folder: Path) -> dict | None:
+def _description_of(folder: Path) -> dict | None:
+    """What the store in `folder` was made from; None where there is none."""
     path = folder / "store.json"
-    return files.read_json(path)["identity"] if path.exists() else None
+    if not path.exists():
+        return None
+    found = files.read_json(path)
+    found = found.get("made_from") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise KdsharpError(
+            f"{folder} holds targets of another version of kdsharp: choose another folder or delete it."
+        )
+    return found

@@ -15,7 +15,7 @@ import torch
 from spandrel import ImageModelDescriptor, ModelLoader
 from torch import Tensor, nn
 
-from kdsharp import checkpoints, data, downloads, files
+from kdsharp import checkpoints, data, downloads, files, identity
 from kdsharp.damages import VideoCall
 from kdsharp.degrade import resize
 from kdsharp.errors import KdsharpError
@@ -93,6 +93,17 @@ class Teacher:
     half: bool = False
     overlap: int = CONTEXT
     multiple: int = 1
+
+    @property
+    def identity(self) -> dict:
+        """Which teacher it is, whatever its name: the digest of its network, and its scale.
+
+        Not that of its file: safetensors writes the same weights with the same card in one of several ways.
+        Raises KdsharpError for a function without weights.
+        """
+        if not isinstance(self.network, nn.Module):
+            raise KdsharpError(f"The teacher '{self.name}' is no network: make a torch module of it.")
+        return {"network": identity.of_network(self.network), "scale": self.scale}
 
     @property
     def network(self) -> nn.Module:

@@ -1,8 +1,12 @@
 """Writing: whole or not at all, and a full or forbidden disk is said in one sentence."""
 
 import os
+import signal
+import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,87 @@ def test_atomic_write_keeps_the_old_file_when_writing_fails(tmp_path: Path) -> N
         handle.write(b"half")
         raise RuntimeError
     assert path.read_bytes() == b"good" and list(tmp_path.iterdir()) == [path]
+
+
+def test_threads_that_write_one_file_leave_a_whole_one(tmp_path: Path) -> None:
+    """Sixteen threads meet between opening and writing: each file is one thread's, and whole."""
+    path, together = tmp_path / "history.json", threading.Barrier(16)
+
+    def write(number: int) -> None:
+        with files.atomic_write(path) as handle:
+            together.wait()
+            for _ in range(50):
+                handle.write(bytes([number]) * 1000)
+                handle.flush()
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(write, range(16)))
+    content = path.read_bytes()
+    assert len(content) == 50_000 and len(set(content)) == 1 and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "я" * 127, "写" * 85])
+def test_a_name_as_long_as_names_may_be(tmp_path: Path, name: str) -> None:
+    files.write_json(tmp_path / name, [1])
+    assert files.read_json(tmp_path / name) == [1]
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        files.write_json(tmp_path / "ours", 1)
+        (tmp_path / "plain").touch()
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE(
+        (tmp_path / "plain").stat().st_mode
+    )
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from kdsharp import files
+with files.only_one(Path(sys.argv[1])), files.atomic_write(Path(sys.argv[1]) / "a") as handle:
+    print("here", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_run_a_folder_and_a_killed_one_leaves_it_free(tmp_path: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    other.stdout.readline()
+    with pytest.raises(KdsharpError, match=r"Another run is writing to .*choose another folder"):
+        files.only_one(tmp_path).__enter__()
+    with files.only_one(tmp_path, "part"), files.only_one(tmp_path / "new"):
+        pass
+    (left,) = tmp_path.glob(".kdsharp-unfinished-*")
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    with files.only_one(tmp_path):
+        assert left.exists(), "somebody else may be writing it"
+        with pytest.raises(KdsharpError, match="Another run"), files.only_one(tmp_path):
+            pass  # nor does a second run in this process get in
+    os.utime(left, (0, 0))
+    with files.only_one(tmp_path):
+        assert not left.exists()
+
+
+def test_a_second_one_may_wait(tmp_path: Path) -> None:
+    entered, order = threading.Event(), []
+
+    def second() -> None:
+        entered.set()
+        with files.only_one(tmp_path, wait=True):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool, files.only_one(tmp_path):
+        waiting = pool.submit(second)
+        entered.wait()
+        with pytest.raises(TimeoutError):
+            waiting.result(0.2)
+        order.append("first")
+    assert order == ["first", "second"]
 
 
 def test_missing_assets_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kdsharp import data, distill, keep, recipes, runs, targets
+from kdsharp import data, distill, identity, keep, recipes, runs, targets
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
 
@@ -99,7 +99,7 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path, recipe: Recipe) -> None:
     torch.save({"step": Evil()}, folder / "last.pt")
     (folder / "before.pt").write_bytes(pickle.dumps(Evil()))
     with pytest.raises(KdsharpError, match="are damaged: delete the folder"):
-        runs.load(folder, recipe)
+        runs.load(folder, recipe, {})
     assert not (tmp_path / "owned").exists()
 
 
@@ -116,7 +116,7 @@ def test_out_of_memory_names_the_settings_and_keeps_the_run(
     monkeypatch.setattr(distill, "draw_batch", greedy)
     with pytest.raises(KdsharpError, match=r"training\.batch=1 or training\.patch=16"):
         distill.train(recipe, store, store, tmp_path / "run")
-    assert runs.load(tmp_path / "run", recipe)["step"] == 7
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] == 7
 
 
 def test_a_full_disk_keeps_the_checkpoint(tmp_path: Path, recipe: Recipe, store: targets.TargetStore) -> None:
@@ -128,10 +128,10 @@ def test_a_full_disk_keeps_the_checkpoint(tmp_path: Path, recipe: Recipe, store:
         "import torch\n"
         "from kdsharp import recipes, runs\n"
         f"recipe = recipes.override(recipes.preset('video-call', 'quick'), {SETTINGS})\n"
-        "state = runs.load(Path(sys.argv[1]), recipe)\n"
+        "state = torch.load(Path(sys.argv[1]) / 'last.pt', weights_only=True)\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-        "runs.save(Path(sys.argv[1]), recipe, state)\n"
+        "runs.save(Path(sys.argv[1]), recipe, state['made_from'], state)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "run")], capture_output=True, text=True
@@ -157,7 +157,7 @@ def test_a_lost_machine_goes_on_from_what_was_kept(
     assert [name for name in kept if not name.endswith(".png")] == [
         "build/last.pt",
         "build/student.safetensors",
-        "build/targets/000.tar",
+        f"build/targets/000-{identity.digest(store.about['made_from'])[:12]}.tar",
     ]
     shutil.rmtree(work)
 
@@ -179,14 +179,14 @@ def test_a_damaged_or_full_drive_costs_nothing(
     photos = data.embedded_photos("train")
     first = targets.build(tmp_path / "build" / "targets", photos, recipe, None)
     wanted = [first.hr[index].tobytes() for index in range(len(first))]
-    archive = drive / "build" / "targets" / "000.tar"
+    (archive,) = (drive / "build" / "targets").iterdir()
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
     shutil.rmtree(tmp_path / "build")
     again = targets.build(tmp_path / "build" / "targets", photos, recipe, None)
     assert [again.hr[index].tobytes() for index in range(len(again))] == wanted
     (drive / "taken").write_bytes(b"")
     monkeypatch.setattr(keep, "place_of", lambda path: drive / "taken" / path.name)
-    runs.save(tmp_path / "build", recipe, {"step": 1, "history": []})
+    runs.save(tmp_path / "build", recipe, {}, {"step": 1, "history": []})
     assert (tmp_path / "build" / "last.pt").exists() and "was not kept" in caplog.text
     monkeypatch.undo()
     monkeypatch.setenv("KDSHARP_KEEP", str(tmp_path / "nowhere"))

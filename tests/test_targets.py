@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from kdsharp import data, recipes, targets, teacher
+from kdsharp import data, recipes, shards, targets, teacher
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Losses, Recipe, Store
 
@@ -159,7 +158,7 @@ def test_two_programs_on_one_store(
         if number == 0:
             child = run_build(tmp_path / "both", 1)
             _, said = child.communicate()
-            assert "Another program is writing" in said and child.returncode != 0
+            assert "Another run is writing" in said and child.returncode != 0
         return real(number, *rest)
 
     monkeypatch.setattr(targets, "_crops", meanwhile)
@@ -199,14 +198,27 @@ def test_a_corrupt_shard_is_named_and_made_anew(
     assert "made anew" in caplog.text or (damage is Path.unlink and name == "001.json")
 
 
-def test_reopening_does_not_ask_the_teacher(store: targets.TargetStore) -> None:
-    def never(_: torch.Tensor) -> torch.Tensor:
+def test_reopening_does_not_ask_the_teacher(store: targets.TargetStore, guide: teacher.Teacher) -> None:
+    def never(*_: object) -> None:
         raise AssertionError("the teacher was asked again")
 
-    reopened = targets.build(
-        store.folder, data.embedded_photos("train"), recipe(), teacher.Teacher("tiny", 4, never)
-    )
+    guide.network.register_forward_pre_hook(never)
+    reopened = targets.build(store.folder, data.embedded_photos("train"), recipe(), guide)
     assert content(reopened) == content(store)
+
+
+def test_a_store_of_many_shards_keeps_few_files_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million photos are 94,000 files, and a process may map 65,000: only those in use are mapped."""
+    monkeypatch.setattr(targets, "PHOTOS_PER_SHARD", 1)
+    monkeypatch.setattr(shards, "MAPS_OPEN", 2)
+    made = targets.build(tmp_path / "s", data.embedded_photos("train") * 3, recipe(), None)
+    whole = np.asarray(made.hr)
+    for index in np.random.default_rng(0).permutation(len(made)):
+        assert np.array_equal(made.hr[index], whole[index])
+    if (maps := Path("/proc/self/maps")).exists():
+        assert maps.read_text().count(f"{made.folder}/") <= 2
 
 
 def test_store_of_another_recipe_is_left_alone(
@@ -219,7 +231,7 @@ def test_store_of_another_recipe_is_left_alone(
     photos = data.embedded_photos("train")
     namesake = data.write_image(tmp_path / photos[0].name, np.zeros((200, 200, 3), np.uint8))
     for others in (photos[:3], [namesake, *photos[1:]]):
-        with pytest.raises(KdsharpError, match="set of photos"):
+        with pytest.raises(KdsharpError, match="another set of photographs:"):
             targets.build(store.folder, others, recipe(), guide)
     assert bytes_of(store.folder) == before
 

@@ -133,11 +133,11 @@ def test_teachers(compact: bytes, tmp_path: Path, edits: list, cut: float | None
 def test_training_checkpoints(tmp_path: Path, edits: list, cut: float | None) -> None:
     recipe = recipes.preset("video-call")
     names = ("network", "average", "optimizer")
-    torch.save({name: {"a": torch.zeros(3)} for name in names}
-               | {"step": 3, "history": [], "recipe": recipes.to_dict(recipe)}, buffer := BytesIO())  # fmt: skip
+    state = {"step": 3, "history": [], "recipe": recipes.to_dict(recipe), "made_from": {}}
+    torch.save(state | {name: {"a": torch.zeros(3)} for name in names}, buffer := BytesIO())
     (tmp_path / "last.pt").write_bytes(damage(buffer.getvalue(), edits, cut))
     try:
-        state = runs.load(tmp_path, recipe)
+        state = runs.load(tmp_path, recipe, {})
     except KdsharpError as error:
         assert str(tmp_path) in str(error)
         assert edits or cut is not None, "an undamaged checkpoint was refused"
