@@ -64,6 +64,8 @@ def recipe_of(path: Path) -> Recipe:
         return recipes.from_dict(json.loads(_metadata(path)[_RECIPE]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise KdsharpError(_FOREIGN.format(path)) from error
+    except KdsharpError as error:
+        raise KdsharpError(f"{path} holds a recipe that cannot be used: {error}") from error
 
 
 def digest(path: Path) -> str:

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from kdsharp import checkpoints, data, files, keep, parallel, runs, student
 from kdsharp.batches import Reader, draw_batch
+from kdsharp.checks import check_training
 from kdsharp.errors import KdsharpError
 from kdsharp.features import FeatureMatch
 from kdsharp.losses import distillation_loss
@@ -67,6 +68,7 @@ def train(
     checkpoint is kept), if all the network's ReLUs have closed for good, or if `folder` holds a run of another recipe.
     """
     folder, device = Path(folder), parallel.device(device)
+    check_training(recipe)
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     settings = recipe.training
