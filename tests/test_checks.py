@@ -1,4 +1,4 @@
-"""Recipes are checked when they are made: every setting, what has to agree, and what the tables repeat from the code."""
+"""Recipes are checked when they are made: every setting, what has to agree, what the tables repeat from the code."""
 
 import dataclasses
 import inspect
@@ -66,7 +66,7 @@ WRONG = [
     ("student.options.colour=cmyk", r"student.options.colour is 'cmyk': give one of luma, rgb"),
     ("student.options.unshuffle=32", r"student.options.unshuffle is 32"),
     ("student.options.attention=1", r"student.options.attention is 1: give true or false"),
-    ("degradation.first.jpeg=[0, 50]", r"a round's jpeg is \(0, 50\): give a pair of numbers, the smaller first, from 1"),
+    ("degradation.first.jpeg=[0, 50]", r"a round's jpeg is \(0, 50\): give a pair of numbers, the smaller first"),
     ("degradation.second.jpeg=[30, 101]", r"a round's jpeg is \(30, 101\)"),
     ("degradation.first.noise=[9, 3]", r"a round's noise is \(9, 3\)"),
     ("degradation.first.resize=[1.2, 1.5]", r"a round's resize is \(1.2, 1.5\): give a pair with 1 inside"),
