@@ -3,25 +3,61 @@
 import argparse
 import dataclasses
 import logging
+import os
+import re
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+from kdsharp import checks
 from kdsharp.errors import KdsharpError
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are sentences like all others, without the usage before them."""
+
+    def error(self, message: str) -> NoReturn:
+        raise KdsharpError(f"{message} (`{self.prog} --help` lists what there is).")
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status (2 after a mistake that the reader can mend)."""
-    parser = _parser()
-    chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    """Run one command; returns the exit status.
+
+    That is 2 after a mistake that the reader can mend, 1 after anything else that went wrong, 130 after Ctrl-C.
+    """
+    chosen = argparse.Namespace(verbose=False)
     try:
+        chosen = _parser().parse_args(arguments)
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
         return chosen.run(chosen) or 0
     except KdsharpError as error:
-        print(f"kdsharp: {error}", file=sys.stderr)
-        return 2
+        return _failed(chosen, str(error), 2)
     except KeyboardInterrupt:
-        print("kdsharp: stopped; the same command goes on where this one ended.", file=sys.stderr)
-        return 130
+        goes_on = getattr(chosen, "run", None) in (_download, _targets, _train, _ablate)
+        return _failed(
+            chosen, "stopped; the same command goes on where this one ended." if goes_on else "stopped.", 130
+        )
+    except (
+        BrokenPipeError
+    ):  # the reader of a pipe (`| head`) has seen enough; Python would complain again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        return _failed(chosen, f"{error.strerror or error}{place}: check the file and its folder.", 1)
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        return _failed(chosen, f"{what}: this is a fault of kdsharp, please report it; -v shows more.", 1)
+
+
+def _failed(chosen: argparse.Namespace, sentence: str, status: int) -> int:
+    """Say what went wrong, after where in the code it was if `--verbose` asks for that; returns `status`."""
+    if chosen.verbose:
+        traceback.print_exc()
+    print(f"kdsharp: {sentence}", file=sys.stderr)
+    return status
 
 
 def _course(chosen: argparse.Namespace) -> int:
@@ -48,7 +84,9 @@ def _targets(chosen: argparse.Namespace) -> None:
 
     recipe = systems.for_folder(_recipe(chosen), chosen.photos)
     device = parallel.device(chosen.device)
-    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0)
+    trains_first = recipe.teacher in recipes.PRESETS  # a teacher, which is validated
+    parts = ("train", "val") if trains_first else ("train",)
+    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=parts)
     guide = systems.teacher_of(recipe, photos, chosen.folder, chosen.profile, device)
     store = targets.build(chosen.folder, photos.train, recipe, guide, device)
     if parallel.rank() == 0:
@@ -62,7 +100,12 @@ def _train(chosen: argparse.Namespace) -> None:
 
     recipe = systems.for_folder(_recipe(chosen), chosen.photos)
     folder = chosen.folder or files.work_dir() / "train" / recipe.name
-    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, chosen.holdout)
+    held_out, parts = (0, ("train",)) if chosen.validation else (chosen.holdout, ("train", "val"))
+    if chosen.photos and not (held_out or chosen.validation):
+        raise KdsharpError(
+            "--holdout 0 leaves nothing to validate on: hold out at least one, or give --validation."
+        )
+    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out, parts)
     if chosen.validation:
         photos = dataclasses.replace(
             photos, validation=data.list_photos(chosen.validation, recipe.store.crop)
@@ -98,7 +141,7 @@ def _on_photos(chosen: argparse.Namespace) -> list[dict]:
     recipe = student.recipe
     if chosen.preset:
         settings = recipe.degradation
-        found = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0)
+        found = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=("val",))
         photos = found.train if chosen.photos else found.validation
     else:
         fixed = evaluate.fixed_call(chosen.shrink, chosen.quality)
@@ -166,24 +209,24 @@ def _speed(chosen: argparse.Namespace) -> None:
 
 
 def _export(chosen: argparse.Namespace) -> None:
-    import shutil
+    from kdsharp import checkpoints, files, sharpen
 
-    from kdsharp import checkpoints, sharpen
-
-    if chosen.output.suffix == ".tflite":
+    source, output = checkpoints.find(chosen.student), chosen.output
+    files.check_output(source, output, (".onnx", ".tflite"), chosen.force)
+    if output.suffix.lower() == ".tflite":
         from kdsharp import mobile
 
         if chosen.int8:
             raise KdsharpError(
                 "LiteRT files are float32 only: leave --int8 out, or write a file that ends in .onnx."
             )
-        network, recipe = checkpoints.load(chosen.student)
-        print(mobile.to_litert(network, chosen.output, (1080 // recipe.scale, 1920 // recipe.scale)))
-        return
-    made = sharpen.exported_file(checkpoints.find(chosen.student), chosen.int8)
-    if made.resolve() != chosen.output.resolve():
-        shutil.copyfile(made, chosen.output)
-    print(chosen.output)
+        network, recipe = checkpoints.load(source)
+        mobile.to_litert(network, output, (1080 // recipe.scale, 1920 // recipe.scale))
+    else:
+        content = sharpen.exported_file(source, chosen.int8).read_bytes()
+        with files.atomic_write(output) as handle:
+            handle.write(content)
+    print(output)
 
 
 def _sharpen(chosen: argparse.Namespace) -> int:
@@ -216,14 +259,9 @@ def _sharpen(chosen: argparse.Namespace) -> int:
 def _call(chosen: argparse.Namespace) -> None:
     from kdsharp import call, sharpen
 
-    width, _, height = chosen.size.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise KdsharpError(f"--size is WIDTHxHEIGHT, as 640x360, not '{chosen.size}'.")
     engine = chosen.engine or sharpen.best_engine(chosen.device, many_of_one_size=True)
     student = sharpen.load_student(chosen.student, chosen.device, engine)
-    rows = call.simulate(
-        chosen.input, chosen.output, student, chosen.kbps, (int(width), int(height)), chosen.force
-    )
+    rows = call.simulate(chosen.input, chosen.output, student, chosen.kbps, chosen.size, chosen.force)
     print(call.summary(rows))
     print(f"{chosen.output} and {call.table_of(chosen.output)}")
 
@@ -247,6 +285,11 @@ def _recipe(chosen: argparse.Namespace):
     name = chosen.named or chosen.preset
     if name is None:
         raise KdsharpError(f"Which preset? Give one of {', '.join(recipes.PRESETS)}.")
+    if name in zoo.RECIPES and chosen.profile != "full":
+        raise KdsharpError(
+            f"'{name}' is trained at full length only: leave --profile out, shorten it by --set training.steps=..., "
+            f"or choose a preset ({', '.join(recipes.SYSTEMS)})."
+        )
     known = zoo.RECIPES.get(name) or recipes.preset(name, chosen.profile)
     recipe = recipes.override(known, chosen.set)
     if getattr(chosen, "teacher", None):
@@ -254,12 +297,44 @@ def _recipe(chosen: argparse.Namespace):
     return recipe
 
 
+def _as(rule: checks.Rule) -> Callable[[str], float]:
+    """What argparse turns an argument into: a number that `rule` allows."""
+
+    def parse(text: str) -> float:
+        try:
+            value = int(text) if re.fullmatch(r"[-+]?\d{1,18}", text) else float(text)
+        except ValueError:
+            value = None
+        if not rule.holds(value):
+            raise argparse.ArgumentTypeError(f"'{text}': give {rule.allowed}")
+        return value
+
+    return parse
+
+
+def _size(text: str) -> tuple[int, int]:
+    """(width, height) in pixels of `640x360`."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text, re.ASCII)
+    size = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(16 <= side <= 8192 and side % 2 == 0 for side in size):  # H.264 halves its colours
+        raise argparse.ArgumentTypeError(
+            f"'{text}': give WIDTHxHEIGHT, as 640x360, even numbers from 16 to 8192"
+        )
+    return size
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d{1,2})?", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"'{text}': give cpu or cuda (cuda:1 for the second GPU)")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     from kdsharp.recipes import PRESETS, PROFILES
     from kdsharp.zoo import RECIPES
 
     systems = [*PRESETS, *RECIPES]
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "kdsharp",
         description="Image sharpening by knowledge distillation: make targets, train, measure, use.",
     )
@@ -268,10 +343,13 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run, text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
+        added.add_argument(
+            "-v", "--verbose", action="store_true", help="after an error, also show where in the code it was"
+        )
         return added
 
     def common(added: argparse.ArgumentParser, *, preset: bool = False) -> None:
-        added.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+        added.add_argument("--device", type=_device, default="cpu", help="cpu or cuda (default: %(default)s)")
         if preset:
             added.add_argument("named", choices=systems, nargs="?", metavar="PRESET", help=", ".join(systems))
             added.add_argument("--preset", choices=systems, metavar="PRESET", help="the same by name")
@@ -303,7 +381,9 @@ def _parser() -> argparse.ArgumentParser:
     common(added, preset=True)
     added.add_argument("--folder", type=Path, help="where the run lies (default: build/train/PRESET)")
     added.add_argument("--validation", type=Path, help="a folder of photographs to validate on")
-    added.add_argument("--holdout", type=int, default=4, help="photos of --photos kept for validation")
+    added.add_argument(
+        "--holdout", type=_as(checks.whole(0)), default=4, help="photos of --photos kept for validation"
+    )
     added.add_argument("--vgg", help="a safetensors file of VGG weights, or torchvision (if none is at hand)")
 
     added = command("evaluate", _evaluate, "PSNR and SSIM beside doing nothing, bicubic and unsharp mask")
@@ -322,10 +402,16 @@ def _parser() -> argparse.ArgumentParser:
         "--photos", type=Path, help="a folder of sharp photographs (default: the embedded ones)"
     )
     added.add_argument(
-        "--shrink", type=float, default=2.0, help="the call's shrink factor (default: %(default)s)"
+        "--shrink",
+        type=_as(checks.number(1, 16)),
+        default=2.0,
+        help="the call's shrink factor (default: %(default)s)",
     )
     added.add_argument(
-        "--quality", type=float, default=70.0, help="the call's JPEG quality (default: %(default)s)"
+        "--quality",
+        type=_as(checks.number(1, 100)),
+        default=70.0,
+        help="the call's JPEG quality (default: %(default)s)",
     )
     added.add_argument("--benchmark", type=Path, help="Set5, Set14, ...: an upscaler on plain bicubic inputs")
     added.add_argument(
@@ -339,7 +425,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command("ablate", _ablate, "train one student with and without distillation, several seeds each")
     common(added, preset=True)
     added.add_argument("--validation", type=Path, required=True, help="photographs to measure on")
-    added.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    added.add_argument("--seeds", type=_as(checks.SEED), nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     added.add_argument("--fidelity-teacher", help="also distil from this sharpening network of ours")
     added.add_argument("--folder", type=Path, help="where the runs lie (default: build/ablation)")
     added.add_argument("--vgg", help="a safetensors file of VGG weights, or torchvision (if none is at hand)")
@@ -355,7 +441,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         help="torch, compile, cuda-graph, onnx, openvino, ... (default: what is installed)",
     )
-    added.add_argument("--repeats", type=int, default=20, help="timed frames each (default: %(default)s)")
+    added.add_argument(
+        "--repeats",
+        type=_as(checks.whole(1, 100_000)),
+        default=20,
+        help="timed frames each (default: %(default)s)",
+    )
     added.add_argument("--teacher", default="teacher-x4", help="timed beside them (default: %(default)s)")
     added.add_argument(
         "--rivals",
@@ -377,6 +468,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("student", help="a published name or a safetensors file")
     added.add_argument("output", type=Path, metavar="OUT", help="ends in .onnx or .tflite")
     added.add_argument("--int8", action="store_true", help="with 8-bit convolutions")
+    added.add_argument("--force", action="store_true", help="write over what is there")
 
     added = command(
         "sharpen", _sharpen, "sharpen (or upscale) a picture, a video, or all pictures of a folder"
@@ -389,23 +481,38 @@ def _parser() -> argparse.ArgumentParser:
         "--engine", help="torch, onnx, openvino, openvino-int8, ... (default: the fastest at hand)"
     )
     added.add_argument(
-        "--strength", type=float, default=1.0, help="0 (nothing) to 1 (all) (default: %(default)s)"
+        "--strength",
+        type=_as(checks.SHARE),
+        default=1.0,
+        help="0 (nothing) to 1 (all) (default: %(default)s)",
     )
-    added.add_argument("--jobs", type=int, default=2, help="pictures read and written at a time (default: 2)")
+    added.add_argument(
+        "--jobs",
+        type=_as(checks.whole(1, 256)),
+        default=2,
+        help="pictures read and written at a time (default: 2)",
+    )
     added.add_argument("--force", action="store_true", help="write over what is there")
     added = command("call", _call, "send a clip through a simulated video call, and sharpen what arrives")
     common(added)
     added.add_argument("input", type=Path, metavar="IN")
     added.add_argument("output", type=Path, metavar="OUT", help="the clip that shows all three side by side")
-    added.add_argument("--kbps", type=int, default=150, help="kilobits a second (default: %(default)s)")
-    added.add_argument("--size", default="640x360", help="of the sent pictures (default: %(default)s)")
+    added.add_argument(
+        "--kbps",
+        type=_as(checks.whole(1, 1_000_000)),
+        default=150,
+        help="kilobits a second (default: %(default)s)",
+    )
+    added.add_argument(
+        "--size", type=_size, default="640x360", help="of the sent pictures (default: %(default)s)"
+    )
     added.add_argument("--student", default="call-s", help="call-s, call-m or a file (default: %(default)s)")
     added.add_argument("--engine", help="as of sharpen")
     added.add_argument("--force", action="store_true", help="write over what is there")
     added = command(
         "web", _web, "pages on this machine: drop a picture in, or sharpen a camera in the browser"
     )
-    added.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    added.add_argument("--port", type=_as(checks.whole(0, 65_535)), default=8000, help="default: %(default)s")
     added.add_argument(
         "--host", default="127.0.0.1", help="default: %(default)s, which only this machine can reach"
     )

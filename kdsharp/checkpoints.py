@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from kdsharp import files, recipes
+from kdsharp import files, foreign, recipes
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
 
@@ -64,6 +64,8 @@ def recipe_of(path: Path) -> Recipe:
         return recipes.from_dict(json.loads(_metadata(path)[_RECIPE]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise KdsharpError(_FOREIGN.format(path)) from error
+    except KdsharpError as error:
+        raise KdsharpError(f"{path} holds a recipe that cannot be used: {error}") from error
 
 
 def digest(path: Path) -> str:
@@ -103,6 +105,9 @@ def _metadata(path: Path) -> dict[str, str]:
         with safe_open(path, "np") as handle:
             return handle.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise KdsharpError(
-            f"{path} is not a safetensors file: train a network, or fetch it again."
-        ) from error
+        reason = foreign.mistaken(path) or (
+            "is cut off or damaged: fetch it again"
+            if foreign.is_safetensors(path)
+            else "is not a safetensors file: train a network, or fetch it again"
+        )
+        raise KdsharpError(f"{path} {reason}.") from error

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from kdsharp.checks import check
+
 Range = tuple[float, float]
 
 
@@ -16,6 +18,8 @@ class Downscale:
     dirty_share: float = 0.0
     noise: Range = (0.0, 4.0)
     jpeg: Range = (40.0, 95.0)
+
+    __post_init__ = check
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class VideoCall:
     usual_share: float = 0.0
     clean_share: float = 0.0
 
+    __post_init__ = check
+
 
 @dataclass(frozen=True)
 class Blur:
@@ -47,6 +53,8 @@ class Blur:
     kind: str = "gaussian"
     amount: Range = (0.5, 2.0)
     lean: float = 1.0
+
+    __post_init__ = check
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,14 @@ class Camera:
     noise: Range = (0.5, 3.0)
     jpeg: Range = (50.0, 95.0)
 
+    __post_init__ = check
+
 
 @dataclass(frozen=True)
 class Pairs:
     """The damage lies in files: every photograph in `sharp_Image/` has its partner of one name in `blur_Image/`."""
+
+    __post_init__ = check
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,8 @@ class KernelMix:
     )
     shape_probabilities: tuple[float, ...] = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 
+    __post_init__ = check
+
 
 @dataclass(frozen=True)
 class DegradeOnce:
@@ -100,6 +114,8 @@ class DegradeOnce:
     poisson: Range = (0.05, 3.0)
     grey_noise_probability: float = 0.4
     jpeg: Range = (30.0, 95.0)
+
+    __post_init__ = check
 
 
 @dataclass(frozen=True)
@@ -117,6 +133,8 @@ class RealEsrgan:
         poisson=(0.05, 2.5),
     )
     final_sinc_probability: float = 0.8
+
+    __post_init__ = check
 
 
 Degradation = Downscale | VideoCall | Blur | Camera | Pairs | RealEsrgan

@@ -136,10 +136,8 @@ def _blur(hr: Tensor, settings: Blur, generator: torch.Generator) -> Degraded:
         kernel = kernels.gaussian_like(amount, amount, theta, torch.ones_like(amount), "gaussian")
     elif settings.kind == "motion":
         kernel = kernels.motion(amount, theta)
-    elif settings.kind == "defocus":
-        kernel = kernels.defocus(amount)
     else:
-        raise KdsharpError(f"There is no blur '{settings.kind}'; choose gaussian, motion or defocus.")
+        kernel = kernels.defocus(amount)
     blurred = quantise(kernels.convolve(hr, kernel))
     return Degraded({"original": hr, settings.kind: blurred}, blurred, blurred)
 

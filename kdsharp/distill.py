@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from kdsharp import checkpoints, data, files, identity, keep, parallel, runs, student
 from kdsharp.batches import Reader, draw_batch
+from kdsharp.checks import check_training
 from kdsharp.errors import KdsharpError
 from kdsharp.features import FeatureMatch
 from kdsharp.losses import distillation_loss
@@ -70,6 +71,7 @@ def train(
     made from other photographs or networks, or if another run is writing to it.
     """
     folder, device = Path(folder), parallel.device(device)
+    check_training(recipe)
     with files.only_one(folder) if parallel.rank() == 0 else contextlib.nullcontext():
         return _train(recipe, store, validation, folder, device, vgg, on_progress, watch, guide)
 

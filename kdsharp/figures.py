@@ -33,7 +33,19 @@ MIN_POINTS = 9.0  # the smallest type, as shown
 _PICTURE_INCHES = 4.0
 _GAP = 0.1  # inches beside a picture
 _SQUARE = COLOURS[1]
-_TERMS = {"loss": "-", "hr": "--", "teacher": "-.", "perceptual": ":"}
+# The whole loss and its terms (the settings of `recipes.Losses`): each looks alike in every figure.
+_TERMS = {
+    "loss": (COLOURS[6], "-"),
+    "hr": (COLOURS[0], "--"),
+    "teacher": (COLOURS[3], "-."),
+    "soft": (COLOURS[4], "-."),
+    "structure": (COLOURS[2], "--"),
+    "ms_ssim": (COLOURS[2], ":"),
+    "frequency": (COLOURS[5], "--"),
+    "edge": (COLOURS[5], ":"),
+    "perceptual": (COLOURS[1], ":"),
+    "features": (COLOURS[1], "--"),
+}
 
 
 def side_by_side(
@@ -118,26 +130,34 @@ def kernels_grid(kernels: torch.Tensor, names: list[str] | None = None, spectra:
 
 
 def curves(history: list[dict], title: str = "") -> Figure:
-    """Training loss (and its terms, each with its own colour and line) and validation PSNR (dB) over the steps.
+    """Training loss and all its terms, named at their ends, and validation PSNR (dB) over the steps.
 
-    `history` is what training returns: at least one row with `step`, `loss`, `val_psnr`, and the terms it used.
+    `history` is what training returns: at least one row with `step`, `loss`, `val_psnr`, and the terms it used. The
+    axis of the loss is logarithmic where its terms differ much: the share of one may be a hundredth.
     """
     if not history:
         raise KdsharpError("The history is empty: train for at least one validation first.")
     with _canvas(MAX_WIDTH, 3.7, title, columns=2) as (figure, (left, right)):
         steps = [row["step"] for row in history]
-        for colour, (name, style) in zip(COLOURS, _TERMS.items(), strict=False):
+        for name, (colour, style) in _TERMS.items():
             if name in history[0]:
                 values = [row[name] for row in history]
                 left.plot(steps, values, style, color=colour, marker="o", markersize=4, label=name)
-        left.set(xlabel="step", ylabel="weighted loss", title="training", ylim=(0, None))
-        if len(left.lines) > 1:
-            figure.legend(loc="outside lower left", ncols=len(left.lines))
+        left.set(xlabel="step", ylabel="weighted loss", title="training")
+        seen = np.concatenate([line.get_ydata() for line in left.lines])
+        if 0 < 4 * seen.min() < seen.max():
+            left.set_yscale("log")
+            left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            left.yaxis.set_minor_formatter(NullFormatter())
+        else:
+            left.set_ylim(0, None)
         right.plot(steps, [row["val_psnr"] for row in history], color=COLOURS[0], marker="o", markersize=4)
         right.set(xlabel="step", ylabel="PSNR in dB", title="validation (held-out crops)")
         for axis in (left, right):
             axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axis.grid(alpha=0.3)
+        _name_ends(left)
     return figure
 
 
@@ -416,6 +436,38 @@ def _budget(axis: Axes, name: str, value: float) -> list[Artist]:
         in_layout=False,
     )
     return [line, text]
+
+
+def _name_ends(axis: Axes) -> None:
+    """Names right of the axes, each tied to the last point of its line, as near to it as the others allow."""
+    axis.figure.draw_without_rendering()  # settles the layout, of which only the width changes by the names
+    pixels = axis.get_window_extent().height
+    gap = 1.3 * matplotlib.rcParams["font.size"] * axis.figure.dpi / 72 / pixels
+    ends = {line: axis.transData.transform(line.get_xydata()[-1])[1] for line in axis.lines}
+    lines = sorted(ends, key=ends.get)
+    heights = [(ends[line] - axis.get_window_extent().y0) / pixels for line in lines]
+    for place in range(1, len(lines)):
+        heights[place] = max(heights[place], heights[place - 1] + gap)
+    highest = 1.0
+    for place in reversed(range(len(lines))):
+        heights[place] = min(heights[place], highest)
+        highest = heights[place] - gap
+    for line, height in zip(lines, heights, strict=True):
+        axis.text(1.07, height, line.get_label(), transform=axis.transAxes, va="center")
+        axis.annotate(
+            "",
+            line.get_xydata()[-1],
+            xytext=(1.06, height),
+            textcoords="axes fraction",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": line.get_color(),
+                "linewidth": 1,
+                "shrinkA": 0,
+                "shrinkB": 4,
+            },
+        )
 
 
 def _place(axis: Axes, points: dict[str, tuple[float, float]], marks: list[Artist]) -> None:

@@ -112,7 +112,20 @@ def named(students: Iterable[str | Path]) -> dict[str, str]:
 def site(students: dict[str, str], upload: bool = True) -> dict:
     """What the page asks for first: the runtime's folder or None, the networks, whether there is a page for uploads.
 
-    The page computes on luma: students of colours are left out. Raises KdsharpError for an unknown student.
+    Raises KdsharpError for an unknown student.
+    """
+    return _described(networks_of(students), upload)
+
+
+def _described(networks: list[dict], upload: bool) -> dict:
+    return {"runtime": RUNTIME if runtime_dir() else None, "networks": networks, "upload": upload}
+
+
+def networks_of(students: dict[str, str]) -> list[dict]:
+    """The networks that the page offers: name, addresses, scale, and of what its input's sides are multiples.
+
+    The page computes on luma: students of colours are left out. Each file is opened, which takes a while: once is
+    enough. Raises KdsharpError for an unknown student.
     """
     networks = []
     for name, student in students.items():
@@ -122,7 +135,7 @@ def site(students: dict[str, str], upload: bool = True) -> dict:
             paths = {"file": f"{address}.onnx", "int8": f"{address}.int8.onnx"}
             facts = {"scale": exported.scale, "multiple": exported.multiple}
             networks.append({"name": name, **paths, **facts})
-    return {"runtime": RUNTIME if runtime_dir() else None, "networks": networks, "upload": upload}
+    return networks
 
 
 def network_file(student: str, int8: bool = False) -> Path:
@@ -157,7 +170,11 @@ def write_static(folder: Path, students: dict[str, str]) -> Path:
 
 
 def pages(flask: Any, students: dict[str, str]) -> Any:
-    """The same as a Flask blueprint, for the server of `web`."""
+    """The same as a Flask blueprint, for the server of `web`. Raises KdsharpError for an unknown student.
+
+    Networks are opened here and kept as they are: what is unknown is said now, and no visitor waits for an export.
+    """
+    networks, file_of = networks_of(students), cache(network_file)
     blueprint = flask.Blueprint("live", __name__, url_prefix="/live")
 
     def send(folder: Path, name: str) -> Any:
@@ -170,7 +187,7 @@ def pages(flask: Any, students: dict[str, str]) -> Any:
 
     @blueprint.get("/site.json")
     def described() -> Any:
-        return site(students)
+        return _described(networks, upload=True)
 
     @blueprint.get("/example.png")
     def picture() -> Any:
@@ -181,7 +198,7 @@ def pages(flask: Any, students: dict[str, str]) -> Any:
         short = name.removesuffix(".int8")
         if short not in students:
             flask.abort(404)
-        path = network_file(students[short], int8=short != name)
+        path = file_of(students[short], int8=short != name)
         return send(path.parent, path.name)
 
     @blueprint.get(f"/{RUNTIME}/<name>")

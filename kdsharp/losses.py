@@ -134,10 +134,6 @@ def distillation_loss(
 
     Raises KdsharpError if a weight asks for a target or for VGG features that are not there, or if there is no term.
     """
-    if weights.distance not in DISTANCES:
-        raise KdsharpError(
-            f"There is no distance '{weights.distance}'; choose one of {', '.join(DISTANCES)}."
-        )
     if target is None and (weights.teacher or weights.soft):
         raise KdsharpError("The recipe weighs the teacher's targets, but this target store has none.")
     if perceptual is None and weights.perceptual:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from kdsharp.errors import KdsharpError
+
 log = logging.getLogger(__name__)
 
 # A process that has touched a GPU cannot be split into several any more: looking whether there is one must not do that.
@@ -50,7 +52,12 @@ def rank() -> int:
 
 
 def device(wanted: str) -> str:
-    """The device of this process: where several share a machine's GPUs, `cuda` becomes `cuda:LOCAL_RANK`."""
+    """The device of this process: where several share a machine's GPUs, `cuda` becomes `cuda:LOCAL_RANK`.
+
+    Raises KdsharpError for a GPU that is not there.
+    """
+    if wanted.startswith("cuda") and (torch.device(wanted).index or 0) >= torch.cuda.device_count():
+        raise KdsharpError(f"There is no GPU '{wanted}' here: use 'cpu' (on Colab, choose a GPU runtime).")
     if wanted != "cuda" or world() == 1:
         return wanted
     torch.cuda.set_device(local := int(os.environ.get("LOCAL_RANK", "0")))

@@ -1,7 +1,8 @@
 """Every default of the course in one place: what to degrade, who teaches, who learns, and for how long.
 
 A recipe is plain data. `preset("video-call")` gives one (`SYSTEMS` names six), `dataclasses.replace` changes it, and
-`to_dict`/`from_dict` carry it into a target store, a checkpoint and a card.
+`to_dict`/`from_dict` carry it into a target store, a checkpoint and a card. What a setting may be stands in `checks`:
+every part of a recipe is checked when it is made.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from kdsharp.checks import check, check_training
 from kdsharp.damages import DEGRADATIONS, Blur, Camera, Degradation, Downscale, RealEsrgan, VideoCall
 from kdsharp.errors import KdsharpError
 
@@ -20,6 +22,8 @@ class Network:
 
     family: str = "student"
     options: dict[str, Any] = field(default_factory=dict)
+
+    __post_init__ = check
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Losses:
     frequency: float = 0.0
     edge: float = 0.0
     vgg: int = 19
+
+    __post_init__ = check
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Training:
     seed: int = 0
     half_on_cpu: bool = False
 
+    __post_init__ = check
+
 
 @dataclass(frozen=True)
 class Store:
@@ -79,6 +87,8 @@ class Store:
     group: int = 4
     seed: int = 0
     reductions: tuple[float, ...] = (1.0,)
+
+    __post_init__ = check
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,8 @@ class Recipe:
     start: str | None = None
     data: str = "div2k"
     photos: int | None = None
+
+    __post_init__ = check
 
 
 PROFILES = ("quick", "medium", "full")
@@ -270,7 +282,13 @@ def preset(name: str, profile: str = "full") -> Recipe:
         recipe,
         teacher=recipe.teacher if recipe.teacher in (*PRESETS, None) else PUBLISHED["self-teacher"],
         losses=dataclasses.replace(recipe.losses, perceptual=0.0),
-        training=dataclasses.replace(recipe.training, steps=600, batch=8, validate_every=150),
+        training=dataclasses.replace(
+            recipe.training,
+            steps=600,
+            batch=8,
+            validate_every=150,
+            patch=min(recipe.training.patch, 128 // recipe.scale),
+        ),
         store=Store(crop=128, crops_per_photo=32),
     )
     return override(short, list(_QUICK.get(name, ())))
@@ -288,9 +306,15 @@ def digest(recipe: Recipe) -> str:
 
 
 def from_dict(data: dict[str, Any]) -> Recipe:
-    """The recipe that `to_dict` (or a JSON file made from it) holds."""
+    """The recipe that `to_dict` (or a JSON file made from it) holds.
+
+    Raises KdsharpError that names a setting which is missing, unknown or not allowed.
+    """
     data = dict(data)
-    data["degradation"] = _rebuild(DEGRADATIONS[data.pop("degradation_kind")], data["degradation"])
+    kind = data.pop("degradation_kind", None)
+    if str(kind) not in DEGRADATIONS or not isinstance(data.get("degradation"), dict):
+        raise KdsharpError(f"There is no degradation {kind!r}; choose one of {', '.join(DEGRADATIONS)}.")
+    data["degradation"] = _rebuild(DEGRADATIONS[kind], data["degradation"], "degradation.")
     return _rebuild(Recipe, data)
 
 
@@ -298,7 +322,7 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
     """The recipe with settings such as `losses.perceptual=0` or `training.steps=2000` changed.
 
     Values are JSON (numbers, lists for ranges, quoted or bare words). Raises KdsharpError for an unknown name or a
-    value of another kind.
+    value that is not allowed.
     """
     described = json.loads(json.dumps(to_dict(recipe)))
     for setting in settings:
@@ -307,28 +331,43 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
         place: Any = described
         for step in path:
             place = place.get(step) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or last not in place or not text:
+        is_option = path == ["student", "options"]  # which ones there are depends on the family
+        if not isinstance(place, dict) or not (last in place or is_option) or not text:
             raise KdsharpError(
                 f"The recipe has no setting '{setting}': write name=value, as training.steps=2000."
             )
         try:
             value = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             value = text
-        if isinstance(value, str) != isinstance(place[last], str) and place[last] is not None:
-            raise KdsharpError(f"'{setting}' has a value of another kind than the recipe's {place[last]!r}.")
+        if isinstance(place.get(last), dict) and not isinstance(value, dict):
+            raise KdsharpError(
+                f"'{name}' has settings of its own: change one, as {name}.{next(iter(place[last]))}."
+            )
         place[last] = value
-    return from_dict(described)
+        if name == "degradation_kind" and str(value) in DEGRADATIONS:
+            described["degradation"] = dataclasses.asdict(DEGRADATIONS[value]())
+    changed = from_dict(described)
+    check_training(changed)
+    return changed
 
 
-def _rebuild(kind: type, values: dict[str, Any]) -> Any:
-    """`kind(**values)` with nested dataclasses and tuples restored from JSON's objects and lists."""
+def _rebuild(kind: type, values: dict[str, Any], place: str = "") -> Any:
+    """`kind(**values)` with nested dataclasses and tuples restored from JSON's objects and lists.
+
+    A setting that is not there holds its default: the recipe was written before there was such a setting.
+    """
+    fields = {item.name: item for item in dataclasses.fields(kind)}
+    if unknown := values.keys() - fields.keys():
+        raise KdsharpError(
+            f"The recipe has no setting '{place}{min(unknown)}': choose among {', '.join(fields)}."
+        )
     restored = {}
-    for item in dataclasses.fields(kind):
-        if item.name not in values:  # written before there was such a setting: its default holds
-            continue
-        value = values[item.name]
-        if isinstance(value, dict) and dataclasses.is_dataclass(item.type):
-            value = _rebuild(item.type, value)
-        restored[item.name] = tuple(value) if isinstance(value, list) else value
-    return kind(**restored)
+    for name, value in values.items():
+        if isinstance(value, dict) and dataclasses.is_dataclass(fields[name].type):
+            value = _rebuild(fields[name].type, value, f"{place}{name}.")
+        restored[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**restored)
+    except TypeError as error:  # what has no default is not there
+        raise KdsharpError(f"The recipe is not whole ({error}): make it by `to_dict`.") from error

@@ -25,15 +25,23 @@ class Photos:
     validation: list[Path]
 
 
-def photos_of(recipe: Recipe, profile: str, folder: Path | None = None, held_out: int = 4) -> Photos:
-    """The recipe's own photographs; or those of `folder`, every n-th of which is held out.
+def photos_of(
+    recipe: Recipe,
+    profile: str,
+    folder: Path | None = None,
+    held_out: int = 4,
+    parts: tuple[str, ...] = ("train", "val"),
+) -> Photos:
+    """The recipe's own photographs, of which only `parts` are fetched; or those of `folder`, `held_out` for validation.
 
     A folder with `sharp_Image/` and `blur_Image/` holds pairs, and only a recipe for `Pairs` can learn from it: see
     `for_folder`.
     """
     if folder is None:
-        split = {part: data.photos_for(profile, part, recipe.data) for part in ("train", "val")}
-        return Photos(split["train"][: recipe.photos], split["val"])
+        train, validation = (
+            data.photos_for(profile, part, recipe.data) if part in parts else [] for part in ("train", "val")
+        )
+        return Photos(train[: recipe.photos], validation)
     wanted = data.list_pairs if isinstance(recipe.degradation, Pairs) else data.list_photos
     return Photos(*data.holdout(wanted(folder, recipe.store.crop), held_out))
 

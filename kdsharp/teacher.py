@@ -1,9 +1,8 @@
 """Teachers: the official Real-ESRGAN networks by name, any file by path, and the course's own small one.
 
-spandrel recognises the architecture from the file and reads it without running code from it.
+spandrel recognises the architecture from the weights, which `foreign` reads without running code from the file.
 """
 
-import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from spandrel import ImageModelDescriptor, ModelLoader
+from spandrel import ImageModelDescriptor
 from torch import Tensor, nn
 
-from kdsharp import checkpoints, data, downloads, files, identity
+from kdsharp import checkpoints, data, downloads, files, foreign, identity
 from kdsharp.damages import VideoCall
 from kdsharp.degrade import resize
 from kdsharp.errors import KdsharpError
@@ -178,7 +177,9 @@ def load_teacher(
     path = _locate(name_or_path)
     name = path.stem if Path(name_or_path).is_file() else str(name_or_path)
     prefers_half = device.startswith("cuda")
-    if path.suffix == ".safetensors" and checkpoints.is_ours(path):
+    if reason := foreign.mistaken(path):
+        raise KdsharpError(f"{path} {reason}.")
+    if foreign.is_safetensors(path) and checkpoints.is_ours(path):
         if engine == "realesrgan":
             raise KdsharpError(
                 f"The engine 'realesrgan' cannot run '{name}': it is ours, use engine 'kdsharp'."
@@ -300,23 +301,7 @@ def _local_file(name: str) -> Path | None:
 
 def _read(path: Path) -> ImageModelDescriptor:
     """The network in a file, on the CPU, for RGB in and out."""
-    if importlib.util.find_spec("spandrel_extra_arches"):
-        import spandrel_extra_arches  # Restormer and others, whose own licences restrict commercial use
-
-        spandrel_extra_arches.install(ignore_duplicates=True)
-    if path.suffix == ".pt":  # a TorchScript archive is a program, and no restricted unpickler looks at it
-        raise KdsharpError(f"{path} may hold a program: save its state dict as .pth or .safetensors instead.")
-    try:
-        descriptor = ModelLoader(device="cpu").load_from_file(path)
-    except OSError as error:
-        raise KdsharpError(f"{path} cannot be read ({error.strerror or error}): check the file.") from error
-    except (
-        Exception
-    ) as error:  # spandrel, pickle and torch each raise their own kinds for a file of another kind
-        raise KdsharpError(
-            f"{path} holds no network that is known: give a .pth or .safetensors file "
-            "(Restormer needs `pip install 'kdsharp[restormer]'`)."
-        ) from error
+    descriptor = foreign.load(path)
     if not isinstance(descriptor, ImageModelDescriptor):
         raise KdsharpError(f"{path} holds a network that does not turn one picture into another.")
     if (descriptor.input_channels, descriptor.output_channels) != (3, 3):

@@ -84,7 +84,6 @@ def create_app(
     allowed = _rate_limit(limits.per_minute)
     policy = _POLICY if framed else f"{_POLICY}; frame-ancestors 'self'"
     first = next(iter(known))
-    live.site(known)  # what is unknown is said now, and no visitor waits for an export
     load(first)
 
     @app.get("/")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsharp import checkpoints, data, recipes, runtime, sharpen, student, targets
+from kdsharp import checkpoints, data, recipes, runtime, sharpen, student, systems, targets
 from kdsharp.__main__ import main
 from kdsharp.errors import KdsharpError
 
@@ -145,9 +145,22 @@ def test_quick_speed_writes_a_json_of_fixed_shape(tmp_path: Path, capsys: pytest
 
 def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
     for flags in ([], ["--int8"]):
-        path = tmp_path / f"call{len(flags)}.onnx"
+        path = tmp_path / "new" / "folder" / f"call{len(flags)}.onnx"
         assert main(["export", "call-s", str(path), *flags]) == 0
         assert runtime.OnnxNetwork(path).source == checkpoints.digest(checkpoints.find("call-s"))
+        assert [each.name for each in path.parent.iterdir() if each.name.startswith(".")] == []
+
+
+def test_export_writes_over_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "mine.onnx"
+    path.write_text("precious")
+    assert main(["export", "call-s", str(path)]) == 2
+    assert "--force" in capsys.readouterr().err and path.read_text() == "precious"
+    assert main(["export", "nobody", str(path), "--force"]) == 2
+    assert main(["export", "call-s", str(tmp_path / "mine.txt")]) == 2
+    assert path.read_text() == "precious" and list(tmp_path.iterdir()) == [path]
+    assert main(["export", "call-s", str(path), "--force"]) == 0
+    assert runtime.OnnxNetwork(path).scale == 1
 
 
 @pytest.mark.parametrize(
@@ -159,7 +172,41 @@ def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
         ["evaluate", "--student", "nobody"],
         ["download", "esrgan-9000"],
         ["train", "video-call", "--set", "training.stepz=3"],
+        ["train", "video-call", "--set", "training.batch=0"],
+        ["train", "real-esrgan", "--set", "scale=2"],
+        ["train", "call-s", "--profile", "quick"],
+        ["train", "video-call", "--profile", "quick", "--holdout", "-1"],
+        ["train", "video-call", "--profile", "quick", "--photos", ".", "--holdout", "0"],
+        ["train", "video-call", "--profile", "hasty"],
+        ["train", "esrgan-9000"],
+        ["train", "video-call", "--device", "gpu"],
+        ["train"],
+        ["sharpen", "photo.png", "new.png", "--strength", "nan"],
+        ["sharpen", "photo.png", "new.png", "--strength", "1.5"],
+        ["sharpen", "photo.png", "new.png", "--strength", "-0.1"],
+        ["sharpen", "photo.png", "new.png", "--strength", "much"],
+        ["sharpen", "photo.png", "new.png", "--jobs", "0"],
+        ["sharpen", "photo.png", "new.png", "--jobs", "1.5"],
+        ["sharpen", "photo.png", "new.png", "--engine", "abacus"],
+        ["sharpen", "photo.png"],
+        ["evaluate", "--shrink", "inf"],
+        ["evaluate", "--shrink", "0.5"],
+        ["evaluate", "--quality", "0"],
+        ["evaluate", "--quality", "101"],
+        ["call", "clip.mp4", "new.mp4", "--kbps", "0"],
+        ["call", "clip.mp4", "new.mp4", "--kbps", "1e9"],
+        ["call", "clip.mp4", "new.mp4", "--size", "0x0"],
+        ["call", "clip.mp4", "new.mp4", "--size", "641x360"],
+        ["call", "clip.mp4", "new.mp4", "--size", "²x360"],
+        ["ablate", "video-call", "--validation", ".", "--seeds", "-1"],
+        ["speed", "--repeats", "0"],
+        ["web", "--port", "70000"],
+        ["export", "call-s", "x.pdf"],
+        ["export", "call-s", "photo.png/x.onnx"],
+        ["dance"],
+        [],
     ],
+    ids=" ".join,
 )
 def test_mistakes_get_one_sentence_and_status_2(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
@@ -172,3 +219,88 @@ def test_mistakes_get_one_sentence_and_status_2(
     assert error.startswith("kdsharp: ") and error.count("\n") == 1 and "Traceback" not in error
     assert sorted(tmp_path.iterdir()) == before
     logging.getLogger().handlers.clear()
+
+
+def test_a_published_networks_length_is_not_cut_silently(capsys: pytest.CaptureFixture) -> None:
+    assert main(["train", "call-s", "--profile", "quick"]) == 2
+    said = capsys.readouterr().err
+    assert "'call-s' is trained at full length only" in said and "--set training.steps" in said
+
+
+def test_a_number_out_of_range_names_its_option_and_what_is_allowed(capsys: pytest.CaptureFixture) -> None:
+    assert main(["sharpen", "a.png", "b.png", "--strength", "nan"]) == 2
+    assert "--strength: 'nan': give a number of at least 0 and at most 1" in capsys.readouterr().err
+
+
+class Broken:
+    """What a command may meet inside: raised by the loading of a student."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __call__(self, *_: object, **__: object) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (
+            RuntimeError("shapes differ\nin three lines\n"),
+            1,
+            "RuntimeError: shapes differ in three lines: this is a",
+        ),
+        (
+            KeyError("params"),
+            1,
+            "KeyError: 'params': this is a fault of kdsharp, please report it; -v shows more.",
+        ),
+        (KeyboardInterrupt(), 130, "kdsharp: stopped."),
+        (PermissionError(13, "Permission denied", "/secret"), 1, "Permission denied (/secret)"),
+        (KdsharpError("Give another."), 2, "kdsharp: Give another."),
+    ],
+)
+def test_whatever_happens_it_is_one_line(
+    error: BaseException,
+    status: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr(sharpen, "load_student", Broken(error))
+    assert main(["evaluate"]) == status
+    message = capsys.readouterr().err
+    assert said in message and message.count("\n") == 1 and "Traceback" not in message
+    assert main(["evaluate", "-v"]) == status
+    message = capsys.readouterr().err
+    assert "Traceback" in message and message.splitlines()[-1].startswith("kdsharp: ")
+
+
+def test_what_goes_on_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(systems, "photos_of", Broken(KeyboardInterrupt()))
+    assert main(["train", "video-call", "--profile", "quick"]) == 130
+    assert capsys.readouterr().err == "kdsharp: stopped; the same command goes on where this one ended.\n"
+
+
+def test_only_the_photographs_that_are_needed_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: Path
+) -> None:
+    asked = []
+
+    def fetched(split: str) -> list[Path]:
+        asked.append(split)
+        return data.embedded_photos("val")
+
+    monkeypatch.setattr(data, "div2k", fetched)
+    small = ["store.crop=64", "store.crops_per_photo=2", "training.patch=32", "losses.teacher=0"]
+    small += ["losses.perceptual=0", "training.steps=1", "training.batch=1"]
+    assert main(["targets", "video-call", "--folder", str(tmp_path / "t"), "--set", *small]) == 0
+    assert asked == ["train"]
+    asked.clear()
+    assert main(["evaluate", "--preset", "video-call", "--student", str(saved)]) == 0
+    assert asked == ["valid"]
+    asked.clear()
+    mine = data.embedded_photos("val")[0].parent
+    run = ["train", "video-call", "--folder", str(tmp_path / "r"), "--validation", str(mine)]
+    assert main([*run, "--set", *small]) == 0
+    assert asked == ["train"]

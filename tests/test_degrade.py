@@ -88,8 +88,6 @@ def test_a_leaning_blur_is_mostly_light(hr: torch.Tensor) -> None:
 def test_sizes_and_names_that_do_not_work_are_explained(hr: torch.Tensor) -> None:
     with pytest.raises(KdsharpError, match="multiple"):
         degrade(hr[..., :126], Downscale(scale=4), seeded())
-    with pytest.raises(KdsharpError, match="no blur"):
-        degrade(hr, Blur("sideways"), seeded())
     with pytest.raises(KdsharpError, match="no resize filter"):
         resize(hr, (10, 10), "lanczos")
 

@@ -1,5 +1,6 @@
 """Figures show what they are given, in type that can be read at a notebook's width, and nothing covers anything."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -18,12 +19,17 @@ from nbformat.v4 import new_code_cell, new_notebook
 from kdsharp import course, figures, recipes
 from kdsharp.degrade import degrade
 from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Losses
 
 LONG = "a name so long that it has to be broken into lines, or else it would run into its neighbour"
 HISTORY = [
     {"step": step, "loss": 1 / step, "hr": 0.6 / step, "teacher": 0.3 / step, "perceptual": 0.1 / step}
     | {"val_psnr": 30 + step / 100}
     for step in (50, 100, 150, 200)
+]
+# All weights that a recipe has for its loss: training reports a term for each.
+TERMS = [
+    item.name for item in dataclasses.fields(Losses) if item.type is float and item.name != "temperature"
 ]
 POINTS = {
     "nothing": (0.01, 31.86),
@@ -90,6 +96,7 @@ EVERY = {
     "kernels": lambda: figures.kernels_grid(torch.rand(8, 9, 9), [f"generalised {n}" for n in range(8)]),
     "curves": lambda: figures.curves(HISTORY, LONG),
     "curves of one row": lambda: figures.curves(HISTORY[:1]),
+    "curves of equal terms": lambda: figures.curves([row | dict.fromkeys(TERMS, 0.01) for row in HISTORY]),
     "bars": lambda: figures.bars({"a": 8.0, LONG: 2000.0, "c": 31.0}, "ms", BUDGETS, True, LONG),
     "tradeoff": lambda: figures.tradeoff(POINTS, "ms", "dB", LONG, BUDGETS),
     "tradeoff of one point": lambda: figures.tradeoff({"call": (30.0, 32.0)}, "ms", "dB"),
@@ -187,11 +194,32 @@ def test_pictures_of_several_shapes_have_their_names_on_one_line() -> None:
 def test_each_term_of_the_loss_has_its_own_colour_and_line() -> None:
     left, right = figures.curves(HISTORY).axes
     assert [line.get_label() for line in left.lines] == ["loss", "hr", "teacher", "perceptual"]
-    assert len({line.get_linestyle() for line in left.lines}) == 4
     colours = {to_hex(line.get_color()).upper() for line in left.lines}
     assert len(colours) == 4 and colours <= set(figures.COLOURS)
+    assert all(name in lettering(left.figure) for name in ("loss", "hr", "teacher", "perceptual"))
     assert list(right.lines[0].get_ydata()) == [row["val_psnr"] for row in HISTORY]
     assert list(left.lines[2].get_ydata()) == [row["teacher"] for row in HISTORY]
+
+
+def test_curves_draw_every_term_of_the_loss() -> None:
+    rows = [
+        {"step": step, "val_psnr": 30.0, "loss": 1.0 / step} | {name: 0.1 / step for name in TERMS}
+        for step in (100, 200)
+    ]
+    left = figures.curves(rows).axes[0]
+    assert left.lines[0].get_label() == "loss"
+    assert {line.get_label() for line in left.lines[1:]} == set(TERMS) and len(TERMS) == 9
+    assert len({(line.get_color(), line.get_linestyle()) for line in left.lines}) == 10
+    assert left.get_yscale() == "log" and left.get_ylim()[0] > 0
+    places = {text.get_text(): text.get_position()[1] for text in left.texts if text.get_text()}
+    assert places.keys() == {"loss", *TERMS} and all(0 <= place <= 1 for place in places.values())
+    assert max(places, key=places.get) == "loss"
+
+
+def test_curves_with_a_term_of_nothing_have_a_linear_axis() -> None:
+    rows = [{"step": 1, "val_psnr": 30.0, "loss": 1.0, "hr": 1.0, "teacher": 0.0}]
+    left = figures.curves(rows).axes[0]
+    assert left.get_yscale() == "linear" and left.get_ylim()[0] == 0
 
 
 def test_curves_of_one_row_show_its_points() -> None:

@@ -124,6 +124,26 @@ def test_pages_are_isolated_so_that_threads_can_share_memory(client) -> None:
         assert "script-src 'self' 'wasm-unsafe-eval';" in policy and "default-src 'self'" in policy
 
 
+def test_networks_are_opened_once_and_not_for_every_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("waitress")
+    pytest.importorskip("flask")
+    from kdsharp import web
+
+    client = web.create_app(students=("call-s", "x4-s")).test_client()
+    described = client.get("/live/site.json").json
+    first = client.get("/live/networks/call-s.onnx").data
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a network was opened for a request")
+
+    monkeypatch.setattr(live, "OnnxNetwork", never)
+    monkeypatch.setattr(sharpen, "OnnxNetwork", never)
+    for _ in range(3):
+        assert client.get("/live/site.json").json == described
+        assert client.get("/live/networks/call-s.onnx").data == first
+    assert [network["name"] for network in described["networks"]] == ["call-s", "x4-s"]
+
+
 def test_networks_are_the_exported_files(client) -> None:
     source = checkpoints.find("call-s")
     for name, int8 in (("call-s.onnx", False), ("call-s.int8.onnx", True)):

@@ -311,6 +311,23 @@ def test_it_comes_up_without_its_server(visit: Callable) -> None:
     assert difference(page, "call-m") <= 2
 
 
+def test_runtimes_and_networks_that_are_gone_are_not_kept_for_ever(visit: Callable) -> None:
+    page = visit()
+    kept = """async () => (await (await caches.open("kdsharp-live")).keys()).map(one => new URL(one.url).pathname)"""
+    page.evaluate("""async () => {
+        const cache = await caches.open("kdsharp-live");
+        for (const name of ["onnxruntime-web-1.2.3/ort.wasm.min.mjs", "networks/gone.onnx", "example-2.png"])
+            await cache.put(name, new Response("old"));
+    }""")
+    assert "/live/onnxruntime-web-1.2.3/ort.wasm.min.mjs" in page.evaluate(kept)
+    page.reload()
+    says(page, "Ready.")
+    left = page.evaluate(kept)
+    assert not [name for name in left if "1.2.3" in name or "gone" in name]
+    assert "/live/example-2.png" in left and "/live/networks/call-s.onnx" in left
+    assert [name for name in left if name.startswith(f"/live/{live.RUNTIME}/")]
+
+
 def test_static_files_run_on_any_host(visit: Callable, tmp_path: Path) -> None:
     mine = tmp_path / "my own #1.safetensors"
     mine.write_bytes(checkpoints.find("call-s").read_bytes())

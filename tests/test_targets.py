@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from kdsharp import data, recipes, shards, targets, teacher
+from kdsharp.damages import Blur
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Losses, Recipe, Store
 
@@ -90,7 +91,7 @@ import os, sys
 from pathlib import Path
 from kdsharp import data, recipes, targets
 targets.PHOTOS_PER_SHARD = 2
-settings = ["store.crop=64", "store.crops_per_photo=6", "store.group=2"]
+settings = ["store.crop=64", "store.crops_per_photo=6", "store.group=2", "training.patch=64"]
 recipe = recipes.override(recipes.preset("video-call", "quick"), settings)
 targets.build(Path(sys.argv[1]), data.embedded_photos("train") * int(sys.argv[2]), recipe, None)
 """
@@ -225,7 +226,7 @@ def test_store_of_another_recipe_is_left_alone(
     store: targets.TargetStore, guide: teacher.Teacher, tmp_path: Path
 ) -> None:
     before = bytes_of(store.folder)
-    for other in (recipe(store=Store(crop=48)), recipe(scale=2)):
+    for other in (recipe(store=Store(crop=48)), recipe(degradation=Blur())):
         with pytest.raises(KdsharpError, match="another recipe"):
             targets.build(store.folder, data.embedded_photos("train"), other, guide)
     photos = data.embedded_photos("train")

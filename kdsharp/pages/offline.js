@@ -1,4 +1,5 @@
-// A service worker that keeps what the page loads: with the server the newest is used, without it what is there.
+// A service worker that keeps what the page loads: with the server the newest is used, without it what is there. What
+// the server's list of networks and its runtime no longer name is dropped: a runtime weighs some 25 MB.
 
 const KEPT = "kdsharp-live";
 const SMALL = ["./", "style.css", "common.js", "live.js", "worker.js", "example.png", "site.json"];
@@ -21,9 +22,27 @@ async function answer(request) {
   const cache = await caches.open(KEPT);
   try {
     const fresh = await fetch(request);
-    if (fresh.status === 200) await cache.put(request, fresh.clone());
+    if (fresh.status === 200) {
+      await cache.put(request, fresh.clone());
+      if (request.url === address("site.json")) await drop(cache, await fresh.clone().json());
+    }
     return fresh;
   } catch {
     return await cache.match(request) ?? Response.error();
   }
+}
+
+/** Of runtimes and networks, keep those that the site has. */
+async function drop(cache, site) {
+  const networks = new Set(site.networks.flatMap(network => [address(network.file), address(network.int8)]));
+  for (const request of await cache.keys()) {
+    const isRuntime = request.url.startsWith(address("onnxruntime-web-"));
+    const isNetwork = request.url.startsWith(address("networks/"));
+    const isNamed = isRuntime ? request.url.startsWith(address(`${site.runtime}/`)) : networks.has(request.url);
+    if ((isRuntime || isNetwork) && !isNamed) await cache.delete(request);
+  }
+}
+
+function address(name) {
+  return new URL(name, self.registration.scope).href;
 }
