@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from kdsharp import checkpoints, data, files, keep, parallel, runs, student
+from kdsharp import checkpoints, data, files, keep, parallel, precision, runs, student
 from kdsharp.batches import Reader, draw_batch
 from kdsharp.errors import KdsharpError
 from kdsharp.features import FeatureMatch
@@ -78,8 +78,8 @@ def train(
     optimizer = torch.optim.AdamW(
         trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    wants_half = device.startswith("cuda") or settings.half_on_cpu
-    dtype = _half_type(device) if wants_half else torch.float32
+    earlier = runs.load(folder, recipe)
+    dtype = precision_for(device, settings, earlier)
     perceptual = (
         Perceptual(vgg, dtype, recipe.losses.vgg).to(device) if recipe.losses.perceptual and vgg else None
     )
@@ -87,8 +87,8 @@ def train(
     parts = {"network": network, "average": average, "optimizer": optimizer}
     parts |= {"match": match} if match else {}
     parts |= {"scaler": scaler} if scaler.is_enabled() else {}
-    step, history = _resume(folder, recipe, parts)
-    half = torch.autocast(device.split(":")[0], dtype=dtype, enabled=wants_half)
+    step, history = _resume(folder, earlier, parts)
+    half = torch.autocast(device.split(":")[0], dtype=dtype, enabled=dtype is not torch.float32)
     began = saved = time.monotonic()
     is_first = parallel.rank() == 0
     progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step", disable=not is_first)
@@ -98,7 +98,8 @@ def train(
     def save() -> None:
         if is_first:
             state = {name: part.state_dict() for name, part in parts.items()}
-            runs.save(folder, recipe, state | {"step": step, "history": history})
+            state |= {"step": step, "history": history, "bfloat16": dtype is torch.bfloat16}
+            runs.save(folder, recipe, state)
 
     try:
         for step, (inputs, hr, target) in reader:
@@ -209,11 +210,18 @@ def learning_rate(step: int, settings: Training) -> float:
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
 
 
-def _half_type(device: str) -> torch.dtype:
-    """bfloat16 where the hardware computes in it; float16, with its loss scaled, on GPUs before Ampere such as a T4."""
-    if device.startswith("cuda") and torch.cuda.get_device_capability(device) < (8, 0):
-        return torch.float16
-    return torch.bfloat16
+def precision_for(device: str, settings: Training, earlier: dict[str, Any] | None = None) -> torch.dtype:
+    """What the network computes in (its weights stay in single precision).
+
+    On a GPU bfloat16, or float16, with its loss scaled, on those before Ampere such as a T4; on a processor bfloat16 if
+    the recipe allows it and it is faster there. A run that is resumed (`earlier` is its state) keeps to its own.
+    """
+    if device.startswith("cuda"):
+        return torch.float16 if torch.cuda.get_device_capability(device) < (8, 0) else torch.bfloat16
+    if not settings.half_on_cpu:
+        return torch.float32
+    halves = precision.bfloat16_pays() if earlier is None else earlier.get("bfloat16", True)
+    return torch.bfloat16 if halves else torch.float32
 
 
 @torch.no_grad()
@@ -245,9 +253,8 @@ def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
         slow.lerp_(fast, 1 - decay)
 
 
-def _resume(folder: Path, recipe: Recipe, parts: dict[str, Any]) -> tuple[int, list[dict]]:
-    """Take up the run in `folder`, if there is one; returns the step to go on with and the history."""
-    state = runs.load(folder, recipe)
+def _resume(folder: Path, state: dict[str, Any] | None, parts: dict[str, Any]) -> tuple[int, list[dict]]:
+    """Take up the run in `folder` from its state, if there is one; returns the step to go on with and the history."""
     if state is None:
         return 0, []
     for name, part in parts.items():

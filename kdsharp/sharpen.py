@@ -22,6 +22,7 @@ from kdsharp.runtime import GPU_RUNTIMES, RUNTIMES, OnnxNetwork
 _scratch = threading.local()
 TORCH_ENGINES = ("torch", "compile", "cuda-graph")
 ENGINES = (*TORCH_ENGINES, *RUNTIMES)
+GPU_ENGINES = ("cuda-graph", *GPU_RUNTIMES)  # those that need one
 
 
 @dataclass(frozen=True)
