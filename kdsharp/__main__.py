@@ -191,20 +191,21 @@ def _speed(chosen: argparse.Namespace) -> None:
     students, rivals, repeats, teacher = chosen.students, chosen.rivals, chosen.repeats, chosen.teacher
     if chosen.quick:
         students, rivals, repeats, teacher = students[:1], ["classic", "realesr-animevideov3"], 10, None
-    engines = chosen.engines or sharpen.engines_at_hand()
+    on_cpu, on_gpu = sharpen.engines_at_hand("cpu"), sharpen.engines_at_hand("cuda")
+    engines = chosen.engines or list(dict.fromkeys(on_cpu + on_gpu))
     ceilings = roofline.ceilings()
     rows = speed.measure(students, engines, repeats, teacher, rivals=rivals, ceilings=ceilings)
     print(speed.format_table(rows, ceilings))
     footprints = []
     for name in students:
-        for engine in engines:
+        for engine in (engine for engine in engines if engine not in sharpen.GPU_ENGINES):
             found = {"network": name, "engine": engine} | footprint.measure(name, engine)
             footprints.append(found)
             print(
                 f"{name}, {engine}: first picture after {found['cold_s']:.2f} s, {found['memory_mb']:.0f} MB at most"
             )
     if chosen.json:
-        measured = {"ceilings": ceilings, "rows": rows, "footprints": footprints}
+        measured = {"ceilings": speed.raised(ceilings, rows), "rows": rows, "footprints": footprints}
         files.write_json(chosen.json, {"hardware": speed.hardware()} | measured)
 
 

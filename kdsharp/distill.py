@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from kdsharp import checkpoints, data, files, identity, keep, parallel, runs, student
+from kdsharp import checkpoints, data, files, identity, keep, parallel, precision, runs, student
 from kdsharp.batches import Reader, draw_batch
 from kdsharp.checks import check_training
 from kdsharp.errors import KdsharpError
@@ -97,16 +97,17 @@ def _train(
     optimizer = torch.optim.AdamW(
         trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    wants_half = device.startswith("cuda") or settings.half_on_cpu
-    dtype = _half_type(device) if wants_half else torch.float32
-    perceptual = Perceptual(vgg, dtype, recipe.losses.vgg).to(device) if recipe.losses.perceptual else None
+    perceptual = Perceptual(vgg, depth=recipe.losses.vgg) if recipe.losses.perceptual else None
+    made_from = _made_from(recipe, store, validation, perceptual, guide)
+    earlier = runs.load(folder, recipe, made_from)
+    dtype = precision_for(device, settings, earlier)
+    perceptual = perceptual and perceptual.compute_in(dtype).to(device)
     scaler = torch.amp.GradScaler(device.split(":")[0], enabled=dtype is torch.float16)
     parts = {"network": network, "average": average, "optimizer": optimizer}
     parts |= {"match": match} if match else {}
     parts |= {"scaler": scaler} if scaler.is_enabled() else {}
-    made_from = _made_from(recipe, store, validation, perceptual, guide)
-    step, history = _resume(folder, recipe, made_from, parts)
-    half = torch.autocast(device.split(":")[0], dtype=dtype, enabled=wants_half)
+    step, history = _resume(folder, earlier, parts)
+    half = torch.autocast(device.split(":")[0], dtype=dtype, enabled=dtype is not torch.float32)
     began = saved = time.monotonic()
     is_first = parallel.rank() == 0
     progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step", disable=not is_first)
@@ -116,7 +117,8 @@ def _train(
     def save() -> None:
         if is_first:
             state = {name: part.state_dict() for name, part in parts.items()}
-            runs.save(folder, recipe, made_from, state | {"step": step, "history": history})
+            state |= {"step": step, "history": history, "bfloat16": dtype is torch.bfloat16}
+            runs.save(folder, recipe, made_from, state)
 
     try:
         for step, (inputs, hr, target) in reader:
@@ -227,11 +229,18 @@ def learning_rate(step: int, settings: Training) -> float:
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
 
 
-def _half_type(device: str) -> torch.dtype:
-    """bfloat16 where the hardware computes in it; float16, with its loss scaled, on GPUs before Ampere such as a T4."""
-    if device.startswith("cuda") and torch.cuda.get_device_capability(device) < (8, 0):
-        return torch.float16
-    return torch.bfloat16
+def precision_for(device: str, settings: Training, earlier: dict[str, Any] | None = None) -> torch.dtype:
+    """What the network computes in (its weights stay in single precision).
+
+    On a GPU bfloat16, or float16, with its loss scaled, on those before Ampere such as a T4; on a processor bfloat16 if
+    the recipe allows it and it is faster there. A run that is resumed (`earlier` is its state) keeps to its own.
+    """
+    if device.startswith("cuda"):
+        return torch.float16 if torch.cuda.get_device_capability(device) < (8, 0) else torch.bfloat16
+    if not settings.half_on_cpu:
+        return torch.float32
+    halves = precision.bfloat16_pays() if earlier is None else earlier.get("bfloat16", True)
+    return torch.bfloat16 if halves else torch.float32
 
 
 @torch.no_grad()
@@ -281,11 +290,8 @@ def _made_from(
     }
 
 
-def _resume(
-    folder: Path, recipe: Recipe, made_from: runs.Origin, parts: dict[str, Any]
-) -> tuple[int, list[dict]]:
-    """Take up the run in `folder`, if there is one; returns the step to go on with and the history."""
-    state = runs.load(folder, recipe, made_from)
+def _resume(folder: Path, state: dict[str, Any] | None, parts: dict[str, Any]) -> tuple[int, list[dict]]:
+    """Take up the run in `folder` from its state, if there is one; returns the step to go on with and the history."""
     if state is None:
         return 0, []
     keep.fetch_all(folder)  # only now it is known that what is kept there is this run's

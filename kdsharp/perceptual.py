@@ -4,6 +4,7 @@ import json
 import logging
 from http.client import HTTPException
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -54,11 +55,17 @@ class Perceptual(nn.Module):
             with torch.device("meta"):  # no memory yet: most of VGG is layers that are not used
                 features = make(weights=None).features[: layer + 1]
             mean, std = _load_features(features, Path(weights), mean, std)
-        if dtype is torch.float16 and min(std) < 0.1:
-            dtype = torch.float32
-        self.features = features.eval().requires_grad_(False).to(dtype)
+        self.features = features.eval().requires_grad_(False)
         self.register_buffer("mean", torch.tensor(mean)[None, :, None, None])
         self.register_buffer("std", torch.tensor(std)[None, :, None, None])
+        self.compute_in(dtype)
+
+    def compute_in(self, dtype: torch.dtype) -> Self:
+        """Compute features in `dtype`; see the class for float16."""
+        if dtype is torch.float16 and self.std.min() < 0.1:
+            dtype = torch.float32
+        self.features.to(dtype)
+        return self
 
     def forward(self, output: Tensor, goal: Tensor) -> Tensor:
         with torch.no_grad():

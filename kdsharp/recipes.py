@@ -53,8 +53,8 @@ class Losses:
 class Training:
     """How long and how fast. `patch` is in pixels of the network's input; `warmup` is a share of the steps.
 
-    A GPU always computes in bfloat16 (weights stay in single precision); `half_on_cpu` does the same on a processor:
-    about twice as fast on those with AVX-512 BF16 or AMX, slow on others.
+    A GPU always computes in half precision (weights stay in single precision); `half_on_cpu` allows a processor to do
+    the same (bfloat16) where it is faster: about twice with AVX-512 BF16 or AMX, slow on others (`precision`).
     """
 
     steps: int = 20_000

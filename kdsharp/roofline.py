@@ -1,7 +1,7 @@
 """What this machine could do at best: the two ceilings of the roofline model (Williams et al. 2009), measured.
 
-A large matrix product shows how fast it multiplies and adds, a large copy how fast it carries. No network of ours is
-faster than the one, and no picture goes by faster than the other.
+A large matrix product shows how fast it multiplies and adds, a large copy how fast it carries. No picture goes by
+faster than the copy, and hardly a network computes faster than the product.
 """
 
 import time
@@ -10,54 +10,62 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-SIDE = 2048  # of the square matrices: 17 G operations, large enough for every cache to be too small
+# Of the square matrices; the last is too large for every cache: 17 G operations.
+SIDES = (128, 256, 512, 1024, 2048)
 COPIED = 256 * 2**20  # bytes
+SECONDS = 8.0  # for all ceilings together
 # What an engine multiplies: the ceiling that its share is taken of.
-PRECISIONS = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "int8": torch.int8,
-}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
 
 
-def ceilings(device: str = "cpu", repeats: int = 5) -> dict[str, float]:
-    """G multiply-adds per second of matrix products by precision, and `copy` in GB/s (read and written).
+def ceilings(repeats: int = 5) -> dict[str, float]:
+    """G multiply-adds per second of this processor's matrix products by precision, and `copy` in GB/s, both ways.
 
-    The best of `repeats`: a ceiling is what can be reached, not what a busy moment leaves. A precision that this
-    machine or this PyTorch cannot multiply in is left out.
+    The best of `repeats`: a ceiling is what can be reached, not what a busy moment leaves. Products grow until the next
+    one would take too long; the whole takes less than 10 seconds. A precision that this processor has no instructions
+    for is multiplied in a loop, a hundred times as slowly: one that is slower than float32 is left out.
     """
-    found = {}
-    for name, kind in PRECISIONS.items():
-        if name == "float16" and device == "cpu":  # computed in float32, and slower for it
-            continue
-        product = _product(kind, device)
-        try:
-            product()
-        except (RuntimeError, NotImplementedError):
-            continue
-        found[name] = SIDE**3 / _best(product, repeats, device) / 1e9
-    source = torch.empty(COPIED, dtype=torch.uint8, device=device)
+    end = time.perf_counter() + SECONDS
+    source = torch.zeros(COPIED, dtype=torch.uint8)
     target = torch.empty_like(source)
-    found["copy"] = 2 * COPIED / _best(lambda: target.copy_(source), repeats, device) / 1e9
-    return found
+    copy = 2 * COPIED / _best(lambda: target.copy_(source), repeats, SECONDS / 4) / 1e9
+    found: dict[str, float] = {}
+    for number, (name, kind) in enumerate(PRECISIONS.items()):
+        share = (end - time.perf_counter()) / (len(PRECISIONS) - number)
+        if share > 0 and (rate := _rate(kind, repeats, share)) >= found.get("float32", 0):
+            found[name] = rate
+    return found | {"copy": copy}
 
 
-def _product(kind: torch.dtype, device: str) -> Callable[[], Tensor]:
+def _rate(kind: torch.dtype, repeats: int, seconds: float) -> float:
+    """G multiply-adds per second of products of a precision, the best of all sizes that `seconds` allow; 0 for none."""
+    end, best = time.perf_counter() + seconds, 0.0
+    for side in SIDES:
+        try:
+            taken = _best(_product(kind, side), repeats, end - time.perf_counter())
+        except (RuntimeError, NotImplementedError):  # not in this PyTorch
+            break
+        best = max(best, side**3 / taken / 1e9)
+        next_one = 8 * taken * (repeats + 1)
+        if time.perf_counter() + next_one > end:
+            break
+    return best
+
+
+def _product(kind: torch.dtype, side: int) -> Callable[[], Tensor]:
     if kind == torch.int8:
-        square = torch.randint(-100, 100, (SIDE, SIDE), dtype=kind, device=device)
+        square = torch.randint(-100, 100, (side, side), dtype=kind)
         return lambda: torch._int_mm(square, square)
-    square = torch.rand(SIDE, SIDE, device=device).to(kind)
+    square = torch.rand(side, side).to(kind)
     return lambda: square @ square
 
 
-def _best(job: Callable[[], object], repeats: int, device: str) -> float:
-    """Seconds of the fastest of `repeats` runs after one that is not timed."""
-    times = []
-    for _ in range(repeats + 1):
+def _best(job: Callable[[], object], repeats: int, seconds: float) -> float:
+    """Seconds of the fastest of `repeats` runs after one that counts only if there is no time for more."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) <= repeats and (not times or time.perf_counter() < end):
         start = time.perf_counter()
         job()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-    return min(times[1:])
+    return min(times[1:] or times)

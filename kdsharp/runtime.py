@@ -15,6 +15,8 @@ import onnxruntime
 
 from kdsharp.errors import KdsharpError
 
+HALVES = ("BF16", "FP16", "AMX", "AVX10")  # in the names of the instruction sets that compute in bfloat16
+
 
 def threads_at_hand() -> int:
     """OMP_NUM_THREADS where it is set, as PyTorch has it, else the processors that this process may use."""
@@ -24,12 +26,18 @@ def threads_at_hand() -> int:
 
 
 def openvino_halves() -> bool:
-    """Whether OpenVINO computes in bfloat16 here; False where it is not installed."""
+    """Whether OpenVINO computes in bfloat16 here; False where it is not installed.
+
+    Its list of capabilities is the processor's, and ignores the limit that oneDNN, which computes, can be given: at
+    `ONEDNN_MAX_CPU_ISA=AVX2` it would choose bfloat16, and find nothing to compute it with.
+    """
     try:
         import openvino
     except ImportError:
         return False
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    limit = (os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "ALL").upper()
+    allowed = limit in ("ALL", "DEFAULT") or any(kind in limit for kind in HALVES)
+    return allowed and "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OnnxNetwork:
@@ -54,6 +62,10 @@ class OnnxNetwork:
             self.session = onnxruntime.InferenceSession(str(path), sess_options=options, providers=[wanted])
         except Exception as error:  # ONNX Runtime raises a kind of its own for each way to be broken
             raise KdsharpError(f"{path} is missing or no ONNX file: export the student again.") from error
+        if wanted not in self.session.get_providers():  # it goes on without a word, on the processor
+            raise KdsharpError(
+                f"ONNX Runtime cannot start {provider} here (no GPU, or no driver for it): take another engine."
+            )
         facts = self.session.get_modelmeta().custom_metadata_map
         if not {"scale", "multiple", "colour"} <= facts.keys():
             raise KdsharpError(
@@ -94,8 +106,8 @@ class OpenVinoNetwork:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads or threads_at_hand(),
         }
-        if precision:
-            self._settings["INFERENCE_PRECISION_HINT"] = precision
+        if precision or not openvino_halves():
+            self._settings["INFERENCE_PRECISION_HINT"] = precision or "f32"
         self._compiled: dict[tuple, Any] = {}
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
@@ -111,7 +123,8 @@ class OpenVinoNetwork:
         key = (*planes.shape, as_bytes)
         if key not in self._compiled:
             self._compiled[key] = self._compile(planes.shape, as_bytes).create_infer_request()
-        output = self._compiled[key].infer([planes], share_inputs=True, share_outputs=True)[0]
+        # The request's own memory is written again by the next call: the caller gets a copy.
+        output = self._compiled[key].infer([planes], share_inputs=True, share_outputs=False)[0]
         return output[..., : height * self.scale, : width * self.scale]
 
     def _compile(self, shape: tuple[int, ...], as_bytes: bool) -> Any:

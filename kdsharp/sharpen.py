@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnxruntime
 
 from kdsharp import checkpoints, files
 from kdsharp.errors import KdsharpError
@@ -21,6 +22,7 @@ from kdsharp.runtime import GPU_RUNTIMES, RUNTIMES, OnnxNetwork
 _scratch = threading.local()
 TORCH_ENGINES = ("torch", "compile", "cuda-graph")
 ENGINES = (*TORCH_ENGINES, *RUNTIMES)
+GPU_ENGINES = ("cuda-graph", *GPU_RUNTIMES)  # those that need one
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,17 @@ def check_strength(strength: float) -> None:
         raise KdsharpError(f"The strength lies between 0 (nothing) and 1 (all), not at {strength:g}.")
 
 
-def engines_at_hand() -> list[str]:
-    """The engines for this machine's processor that are installed, the slowest first."""
-    return ["torch", "onnx"] + (["openvino", "openvino-int8"] if find_spec("openvino") else [])
+def engines_at_hand(device: str = "cpu") -> list[str]:
+    """The engines that are installed for `cpu`, the slowest first, or for `cuda`; none for a GPU that is not there."""
+    if not device.startswith("cuda"):
+        return ["torch", "onnx"] + (["openvino", "openvino-int8"] if find_spec("openvino") else [])
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    providers = onnxruntime.get_available_providers()
+    wanted = {"onnx-cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+    return ["torch", "cuda-graph", *(engine for engine, name in wanted.items() if name in providers)]
 
 
 def best_engine(device: str = "cpu", many_of_one_size: bool = False) -> str:
@@ -166,7 +176,8 @@ def exported_file(source: Path, int8: bool = False) -> Path:
     published = source.with_suffix(ending)
     if published.is_file() and OnnxNetwork(published).source == digest:
         return published
-    path = files.work_dir() / "onnx" / f"{source.stem}-{digest}{ending}"
+    kind = "-pairs" if int8 else ""  # without it: made before `quantise` minded what AVX2 can add
+    path = files.work_dir() / "onnx" / f"{source.stem}-{digest}{kind}{ending}"
     if not path.exists():
         from kdsharp import export, quantise
 

@@ -20,7 +20,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from kdsharp import baselines, checkpoints, evaluate, export, files, runtime, sharpen
+from kdsharp import baselines, checkpoints, evaluate, export, files, runtime, sharpen, torch_run
 from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
 from kdsharp.student import CHANNELS, multiply_adds
@@ -56,17 +56,17 @@ def measure(
     frame on a GPU, so that there the difference between the two shows what the copies cost.
 
     Args:
-        students: published names or files; `engines`: those of `sharpen.load_student`, PyTorch's own also on a GPU, in
-            half precision, where there is one.
+        students: published names or files; `engines`: those of `sharpen.load_student`, PyTorch's own also on a GPU
+            where there is one, all networks alike: in half precision, whole frames.
         teacher: also time this teacher end to end, three frames only, because it is slow.
         size: (height, width) of the output.
         rivals: names of `baselines.RIVALS`, as `network` only, and `classic` for bicubic resizing and unsharp mask.
-        ceilings: those of `roofline.ceilings` for the processor, of which `share` is taken.
+        ceilings: those of `roofline.ceilings` for the processor; `share` is taken of them as `raised` by these rows.
 
     Rows have the keys network, engine, device, what, output (as 1920x1080), ms (median), p95_ms, fps, multiply_adds
     (billions a frame; None where there is no network of ours) and share (of the ceiling in the engine's precision, of
-    the network alone; None without `ceilings`). Jobs that take seconds are repeated three times only. Raises
-    KdsharpError for an unknown student, engine or teacher, and for less than one repeat.
+    the network alone; None where there is no such ceiling). Jobs that take seconds are repeated three times only.
+    Raises KdsharpError for an unknown student, engine or teacher, and for less than one repeat.
     """
     engines = engines or ["torch", "onnx"]
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
@@ -84,24 +84,42 @@ def measure(
         key = (f"{teacher} (on {small.shape[1]}x{small.shape[0]})", "torch", devices[-1], "end to end")
         times |= _in_turns({key: lambda: guide.upscale_image(small)}, repeats=min(3, repeats), warmup=0)
     counts = {name: _multiply_adds(name, size) for name in (*students, *(rivals or [])) if name != CLASSIC}
-    return [_row(key, taken, size, counts.get(key[0]), ceilings) for key, taken in times.items()]
+    rows = [_row(key, taken, size, counts.get(key[0])) for key, taken in times.items()]
+    peaks = raised(ceilings or {}, rows)
+    for row in rows:
+        peak = peaks.get(precision_of(row["engine"], row["device"]))
+        row["share"] = round(_rate(row) / peak, 3) if peak and _counts(row) else None
+    return rows
 
 
-def _row(
-    key: tuple[str, ...],
-    taken: list[float],
-    size: tuple[int, int],
-    count: float | None,
-    ceilings: dict[str, float] | None,
-) -> dict:
+def raised(ceilings: dict[str, float], rows: list[dict]) -> dict[str, float]:
+    """The ceilings, each as high as the fastest network among the rows where that beat the matrix product.
+
+    A ceiling is the most that was seen: what is faster than a product shows that the product was not the limit.
+    """
+    higher = dict(ceilings)
+    for row in filter(_counts, rows):
+        kind = precision_of(row["engine"], row["device"])
+        if kind in higher:
+            higher[kind] = max(higher[kind], _rate(row))
+    return higher
+
+
+def _counts(row: dict) -> bool:
+    """Whether a row is of a network of known work, alone, on the processor."""
+    return bool(row["multiply_adds"]) and row["what"] == "network" and row["device"] == "cpu"
+
+
+def _rate(row: dict) -> float:
+    """G multiply-adds per second."""
+    return row["multiply_adds"] / row["ms"] * 1000
+
+
+def _row(key: tuple[str, ...], taken: list[float], size: tuple[int, int], count: float | None) -> dict:
     ms = statistics.median(taken)
     row = dict(zip(("network", "engine", "device", "what"), key, strict=True))
     row |= {"output": f"{size[1]}x{size[0]}", "ms": round(ms, 3), "p95_ms": round(percentile(taken, 95), 3)}
-    row |= {"fps": round(1000 / ms, 2), "multiply_adds": count, "share": None}
-    peak = (ceilings or {}).get(precision_of(row["engine"], row["device"]))
-    if count and peak and row["what"] == "network" and row["device"] == "cpu":
-        row["share"] = round(count / ms * 1000 / peak, 3)
-    return row
+    return row | {"fps": round(1000 / ms, 2), "multiply_adds": count}
 
 
 def percentile(values: list[float], percent: float) -> float:
@@ -142,20 +160,25 @@ def hardware() -> dict[str, str | int]:
 
 
 def format_table(rows: list[dict], ceilings: dict[str, float] | None = None) -> str:
-    """Rows as aligned text under lines that name the output's size, the hardware and its ceilings."""
+    """Rows as aligned text under lines that name the output's size, the hardware and its ceilings.
+
+    `share` is n/a where the processor has no ceiling in the engine's precision.
+    """
     outputs = ", ".join(sorted({row["output"] for row in rows})) or "(no rows)"
     facts = ", ".join(f"{key} {value}" for key, value in hardware().items())
     width = max((len(row["network"]) for row in rows), default=7)
     lines = [f"output {outputs}, one frame at a time, warm, medians; {facts}"]
     if ceilings:
-        products = ", ".join(f"{name} {value:.0f}" for name, value in ceilings.items() if name != "copy")
+        peaks = raised(ceilings, rows)
+        products = ", ".join(f"{name} {value:.0f}" for name, value in peaks.items() if name != "copy")
         lines.append(f"ceilings: {products} G multiply-adds/s; copy {ceilings['copy']:.0f} GB/s")
     lines.append(
         f"{'network':{width}}  {'engine':13} {'device':6} {'what':10} {'ms':>9} {'p95':>9} {'fps':>8} {'G':>8} share"
     )
     for row in rows:
         count = "" if row["multiply_adds"] is None else f"{row['multiply_adds']:.1f}"
-        share = "" if row["share"] is None else f"{row['share']:.0%}"
+        share = "n/a" if ceilings and _counts(row) else ""
+        share = share if row["share"] is None else f"{row['share']:.0%}"
         lines.append(
             f"{row['network']:{width}}  {row['engine']:13} {row['device']:6} {row['what']:10} {row['ms']:9.1f} "
             f"{row['p95_ms']:9.1f} {row['fps']:8.1f} {count:>8} {share:>5}"
@@ -197,16 +220,20 @@ def _rival_jobs(
     planes = np.random.default_rng(0).random(shape, dtype=np.float32)
     jobs: dict[tuple[str, ...], Callable[[], object]] = {}
     for engine in engines:
-        if engine.endswith("-int8") or (engine in sharpen.TORCH_ENGINES and engine != "torch"):
+        if engine.endswith("-int8") or engine == "compile":
             continue  # random weights say nothing about what rounding would cost
-        if engine != "torch":
+        if engine not in sharpen.TORCH_ENGINES:
             path = files.work_dir() / "onnx" / f"{name.replace(' ', '-')}.onnx"
             exported = runtime.RUNTIMES[engine](path if path.exists() else export.to_onnx(network, path))
-            jobs[name, engine, "cpu", "network"] = partial(exported, planes)
+            jobs[name, engine, _devices_of(engine, devices)[0], "network"] = partial(exported, planes)
             continue
-        for device in devices:
-            moved = copy.deepcopy(network).to(device, memory_format=torch.channels_last)
-            jobs[name, engine, device, "network"] = _forward(moved, planes, device)
+        for device in _devices_of(engine, devices):
+            run = torch_run.start(copy.deepcopy(network), device, engine)
+            jobs[name, engine, device, "network"] = (
+                _resident(run, _frame(*shape[2:]))
+                if device.startswith("cuda")
+                else _forward(run.network, planes)
+            )
     return jobs
 
 
@@ -222,26 +249,30 @@ def _network_alone(student: Sharpener, planes: np.ndarray, frame: np.ndarray) ->
     if student.engine not in sharpen.TORCH_ENGINES:
         return lambda: student.run(planes)
     if student.device == "cpu":
-        return _forward(student.run.network, planes, "cpu")
-    resident = torch.from_numpy(frame).to(student.device)
+        return _forward(student.run.network, planes)
+    return _resident(student.run, frame)
+
+
+def _resident(run: torch_run.GpuRun, frame: np.ndarray) -> Callable[[], object]:
+    """A call of a network on a GPU for a frame that lies there already; all networks are timed so."""
+    there = torch.from_numpy(frame).to(run.device)
 
     def forward() -> None:
-        student.run.resident(resident)
+        run.resident(there)
         torch.cuda.synchronize()
 
     return forward
 
 
-def _forward(network: nn.Module, planes: np.ndarray, device: str) -> Callable[[], object]:
-    """A call of a PyTorch network on planes that already lie on the device, in half precision on a GPU."""
-    tensor = torch.from_numpy(planes).to(device)
-    gpu = device.startswith("cuda")
+def _forward(network: nn.Module, planes: np.ndarray) -> Callable[[], object]:
+    """A call of a PyTorch network on planes that already lie on its device, in its own precision."""
+    weights = next(network.parameters())
+    tensor = torch.from_numpy(planes).to(weights.device, weights.dtype)
 
     @torch.inference_mode()
     def forward() -> None:
-        with torch.autocast("cuda", dtype=torch.float16, enabled=gpu):  # as sharpen does
-            network(tensor)
-        if gpu:
+        network(tensor)
+        if weights.is_cuda:
             torch.cuda.synchronize()
 
     return forward
@@ -286,9 +317,10 @@ def predict(network: nn.Module, size: tuple[int, int] = (HEIGHT, WIDTH), repeats
 
     For choosing while a slider moves: `measure` is what counts. It is timed with PyTorch on the network's device.
     """
-    first = next(network.parameters())
+    if next(network.parameters()).is_cuda:  # as `torch_run` does
+        network = copy.deepcopy(network).half()
     planes = CHANNELS[getattr(network, "colour", "rgb")]
     quarter = [edge // (2 * network.scale) // 8 * 8 for edge in size]
     frame = np.random.default_rng(0).random((1, planes, *quarter), dtype=np.float32)
     share = quarter[0] * quarter[1] * network.scale**2 / (size[0] * size[1])
-    return time_call(_forward(network, frame, str(first.device)), repeats, warmup=1) / share
+    return time_call(_forward(network, frame), repeats, warmup=1) / share

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdsharp import data, distill, recipes, targets
+from kdsharp import data, distill, precision, recipes, targets
 from kdsharp.damages import Pairs
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
@@ -91,8 +91,8 @@ def teacher_of(
         weights.teacher or weights.soft or weights.perceptual or weights.features
     ):
         return None
-    # Targets are rounded to bytes: bfloat16 is precise enough, and twice as fast.
-    half = recipe.training.half_on_cpu or None
+    # Targets are rounded to bytes: bfloat16 is precise enough, where it is faster. A GPU decides for itself.
+    half = None if device.startswith("cuda") else recipe.training.half_on_cpu and precision.bfloat16_pays()
     if recipe.teacher not in recipes.PRESETS:
         return load_teacher(recipe.teacher, device, half=half)
     first = teacher_recipe or recipes.preset(recipe.teacher, profile)

@@ -38,7 +38,7 @@ def _student(unshuffle: int, channels: int, body: int, scale: int = 1, colour: s
 
 
 def _training(steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 16) -> Training:
-    """For a CPU core with bfloat16, and twenty validations on the way."""
+    """For one CPU core, in bfloat16 where that is faster, and twenty validations on the way."""
     return Training(steps, batch, patch, learning_rate, 0.05, validate_every=steps // 20, half_on_cpu=True)
 
 

@@ -15,6 +15,7 @@ from kdsharp import (
     features,
     losses,
     perceptual,
+    precision,
     recipes,
     student,
     targets,
@@ -234,11 +235,28 @@ def test_features_need_a_teacher_that_shows_them(guide: torch.nn.Module | None) 
         features.FeatureMatch(network, guide)
 
 
+@pytest.mark.parametrize("halves", [True, False])
+def test_a_resumed_run_keeps_the_precision_that_it_began_in(
+    tmp_path: Path, store: targets.TargetStore, monkeypatch: pytest.MonkeyPatch, halves: bool
+) -> None:
+    """Taken up on a processor that would have chosen the other one, it ends with the same weights."""
+    allowed = recipe(training=dataclasses.replace(SETTINGS, half_on_cpu=True))
+    monkeypatch.setattr(precision, "bfloat16_pays", lambda: halves)
+    whole = distill.train(allowed, store, store, tmp_path / "whole")
+    distill.train(allowed, store, store, tmp_path / "parts", watch=lambda step, _: step == 5)
+    monkeypatch.setattr(precision, "bfloat16_pays", lambda: not halves)
+    assert torch.equal(weights(distill.train(allowed, store, store, tmp_path / "parts")), weights(whole))
+    other = distill.train(allowed, store, store, tmp_path / "other")
+    assert not torch.equal(weights(other), weights(whole)), "the precision makes no difference"
+    single = distill.train(recipe(), store, store, tmp_path / "single")
+    assert torch.equal(weights(other if halves else whole), weights(single))
+
+
 def test_float16_with_a_scaled_loss_is_resumed_as_it_was(
     tmp_path: Path, store: targets.TargetStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a T4 computes in: the scale of the loss belongs to the checkpoint."""
-    monkeypatch.setattr(distill, "_half_type", lambda _: torch.float16)
+    monkeypatch.setattr(distill, "precision_for", lambda *_: torch.float16)
     halved = recipe(training=dataclasses.replace(SETTINGS, half_on_cpu=True))
     whole = distill.train(halved, store, store, tmp_path / "whole")
     distill.train(halved, store, store, tmp_path / "parts", watch=lambda step, _: step == 5)

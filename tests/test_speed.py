@@ -1,16 +1,30 @@
 """Speed: what is timed, in which order, and that the table claims no more than was measured."""
 
+import dataclasses
 import json
 import statistics
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from kdsharp import baselines, checkpoints, footprint, recipes, roofline, speed, student, teacher
+from kdsharp import (
+    baselines,
+    checkpoints,
+    footprint,
+    recipes,
+    roofline,
+    sharpen,
+    speed,
+    student,
+    teacher,
+    torch_run,
+)
 from kdsharp.errors import KdsharpError
 
 KEYS = {"network", "engine", "device", "what", "output", "ms", "p95_ms", "fps", "multiply_adds", "share"}
@@ -48,8 +62,6 @@ def test_output_has_the_size_that_is_claimed(
     call: str, upscaler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The input of an upscaler is smaller by its scale, so that all students make the same 1920x1080."""
-    from kdsharp import sharpen
-
     seen = set()
     original = sharpen.Sharpener.__call__
 
@@ -126,13 +138,80 @@ def test_work_and_its_share_of_the_ceiling(call: str) -> None:
     assert rows[call, "end to end"]["share"] is None and rows["FSRCNN x4", "network"]["share"] is not None
 
 
+def test_a_share_is_at_most_everything(call: str) -> None:
+    """A network that is faster than the matrix product shows that the product is not the limit."""
+    low = {"float32": 1e-3, "copy": 10.0}
+    rows = speed.measure([call], ["torch", "onnx"], repeats=2, size=(64, 96), ceilings=low)
+    shares = [row["share"] for row in rows if row["share"] is not None]
+    assert len(shares) == 2 and max(shares) == 1 and min(shares) > 0
+    peaks = speed.raised(low, rows)
+    fastest = min(row["ms"] for row in rows if row["share"] == 1)
+    assert peaks == {"float32": pytest.approx(rows[0]["multiply_adds"] / fastest * 1000), "copy": 10.0}
+    assert low["float32"] == 1e-3 and f"float32 {peaks['float32']:.0f}" in speed.format_table(rows, low)
+
+
+def test_without_a_ceiling_there_is_no_share(call: str) -> None:
+    rows = speed.measure([call], ["onnx"], repeats=1, size=(64, 96), ceilings={"int8": 9.0, "copy": 10.0})
+    assert [row["share"] for row in rows] == [None, None]
+    assert speed.format_table(rows, {"copy": 10.0}).count("n/a") == 1
+    assert "%" not in speed.format_table(rows, {"copy": 10.0})
+
+
 def test_ceilings_are_what_a_matrix_product_and_a_copy_reach() -> None:
+    start = time.perf_counter()
     found = roofline.ceilings(repeats=2)
+    assert time.perf_counter() - start < 10
     assert {"float32", "copy"} <= found.keys() and all(1 < value < 1e6 for value in found.values())
+    assert all(found[name] >= found["float32"] for name in found.keys() - {"copy"})
     square = np.random.default_rng(0).random((1024, 1024), dtype=np.float32)
     start = time.perf_counter()
     square @ square  # NumPy's product is another library's: the ceiling must not lie far below it
     assert found["float32"] > 0.3 * 1024**3 / (time.perf_counter() - start) / 1e9
+
+
+@pytest.mark.parametrize(
+    ("speeds", "kept"),
+    [
+        # G multiply-adds/s: an AVX-512 processor, an AVX2 one whose loops are slow, a very slow one, none at all.
+        ({"float32": 200, "bfloat16": 400, "int8": 800}, ["float32", "bfloat16", "int8"]),
+        ({"float32": 70, "bfloat16": 0.3, "int8": 0.4}, ["float32"]),
+        ({"float32": 0.5, "bfloat16": 0.01, "int8": 1.0}, ["float32", "int8"]),
+        ({"float32": 0.004, "bfloat16": 0.005, "int8": 0.005}, ["float32", "bfloat16", "int8"]),
+        ({"float32": 0.0008, "bfloat16": 0.001, "int8": 0.001}, ["float32", "bfloat16", "int8"]),
+        ({"float32": 0.0004, "bfloat16": 0.001, "int8": 0.001}, ["float32", "bfloat16"]),
+        ({"float32": 200, "bfloat16": None, "int8": None}, ["float32"]),
+    ],
+)
+def test_ceilings_never_take_over_ten_seconds(
+    speeds: dict, kept: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Products of a made-up processor, timed with a made-up clock."""
+    now = [0.0]
+    monkeypatch.setattr(roofline.time, "perf_counter", lambda: now[0])
+    names = {kind: name for name, kind in roofline.PRECISIONS.items()}
+
+    def product(kind: torch.dtype, side: int) -> Callable[[], None]:
+        rate = speeds[names[kind]]
+        if rate is None:
+            raise NotImplementedError("not in this PyTorch")
+
+        def multiply() -> None:
+            now[0] += side**3 / rate / 1e9
+
+        return multiply
+
+    class Memory:
+        def copy_(self, _source: object) -> None:
+            now[0] += 0.6  # 1 GB/s
+
+    monkeypatch.setattr(roofline, "_product", product)
+    monkeypatch.setattr(roofline.torch, "zeros", lambda *_, **__: None)
+    monkeypatch.setattr(roofline.torch, "empty_like", lambda _: Memory())
+    found = roofline.ceilings()
+    assert now[0] < 10
+    assert list(found) == [*kept, "copy"]
+    for name in kept:
+        assert found[name] == pytest.approx(speeds[name])
 
 
 @pytest.mark.heavy
@@ -154,8 +233,6 @@ def test_warmup_is_not_timed() -> None:
 
 
 def test_network_alone_computes_what_the_student_computes(call: str) -> None:
-    from kdsharp import sharpen
-
     ready = sharpen.load_student(call, "cpu")
     planes = np.random.default_rng(0).random((1, 1, 32, 48), dtype=np.float32)
     outputs = []
@@ -205,6 +282,41 @@ def test_table_names_hardware_and_size() -> None:
     assert "output 1920x1080, one frame at a time" in table and str(facts["processor"]) in table
     assert "1920x1080" not in speed.format_table([row | {"output": "96x64"}])
     assert "no rows" in speed.format_table([])
+
+
+def test_on_a_gpu_all_networks_are_timed_alike(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that only counts: ours and the rivals' go through the same runs (half weights, whole frames)."""
+    started, seen, on_cpu = [], [], torch_run.start
+
+    def start(network: torch.nn.Module, device: str | None = None, engine: str = "torch") -> SimpleNamespace:
+        started.append((type(network).__name__, device, engine))
+        if device == "cpu":
+            return on_cpu(network, device, engine)
+
+        def resident(frame: torch.Tensor) -> None:
+            seen.append((frame.dtype, tuple(frame.shape)))
+
+        facts = {"device": "cpu", "colour": network.colour, "frame": lambda image: image}
+        return SimpleNamespace(resident=resident, **facts)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(torch_run, "start", start)
+    load = sharpen.load_student
+
+    def load_student(name: str, device: str, engine: str) -> sharpen.Sharpener:
+        return dataclasses.replace(load(name, device, engine), device=device)
+
+    monkeypatch.setattr(sharpen, "load_student", load_student)
+    engines = sharpen.engines_at_hand("cuda")
+    assert "cuda-graph" in engines
+    rows = speed.measure([call], engines, repeats=1, size=(64, 96), rivals=["FSRCNN x4"])
+    on_gpu = {(row["network"], row["engine"], row["what"]) for row in rows if row["device"] == "cuda"}
+    both = {(name, engine, "network") for name in (call, "FSRCNN x4") for engine in ("torch", "cuda-graph")}
+    assert on_gpu == both | {(call, engine, "end to end") for engine in ("torch", "cuda-graph")}
+    assert set(seen) == {(torch.uint8, (64, 96, 3)), (torch.uint8, (16, 24, 3))}
+    assert {("Rival", "cuda", "torch"), ("PixelShuffleStudent", "cuda", "torch")} <= set(started)
 
 
 @pytest.mark.heavy
