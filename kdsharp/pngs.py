@@ -21,7 +21,9 @@ def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     while place + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, place)
         body = content[place + 8 : place + 8 + length]
-        if place + 12 + length > len(content) or zlib.crc32(body, zlib.crc32(kind)) != _crc(content, place + 8 + length):
+        if place + 12 + length > len(content) or zlib.crc32(body, zlib.crc32(kind)) != _crc(
+            content, place + 8 + length
+        ):
             return
         yield kind, body
         place += 12 + length
@@ -54,14 +56,18 @@ def read_deep(content: bytes) -> np.ndarray:
         raise ValueError("its end is missing")
     width, height, _depth, colour, _packed, _filter, interlaced = struct.unpack(">IIBBBBB", found[0][1])
     planes = _PLANES[colour]
-    _check_rows(b"".join(body for kind, body in found if kind == b"IDAT"), width, height, planes * 2, interlaced)
+    _check_rows(
+        b"".join(body for kind, body in found if kind == b"IDAT"), width, height, planes * 2, interlaced
+    )
     bare = SIGNATURE + b"".join(chunk(*one) for one in found if one[0] in (b"IHDR", b"IDAT", b"IEND"))
     pixels = cv2.imdecode(np.frombuffer(bare, np.uint8), cv2.IMREAD_UNCHANGED)
     shown = {1: (height, width), 2: (height, width, 4)}.get(planes, (height, width, planes))
     if pixels is None or pixels.dtype != np.uint16 or pixels.shape != shown:
         raise ValueError("its samples are not what its header says")
     # OpenCV has BGR, and shows grey with alpha as four planes.
-    pixels = pixels[..., None] if planes == 1 else pixels[..., {2: [0, 3], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[planes]]
+    pixels = (
+        pixels[..., None] if planes == 1 else pixels[..., {2: [0, 3], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[planes]]
+    )
     clear = dict(found).get(b"tRNS")
     if clear and planes in (1, 3):
         hidden = (pixels == np.frombuffer(clear, ">u2", planes)).all(axis=2)

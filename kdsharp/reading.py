@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 # Named, so that no stranger's file starts another program (Pillow hands EPS to Ghostscript).
 KINDS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM", "TGA")
 _IPTC_IN_PHOTOSHOP = 0x0404
+_LAYOUTS = ('{"shape"', "ImageJ=")  # descriptions by which programs find their way in a file that is no more
 # How pixels lie when shown upright, by EXIF's orientation.
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda image: image[:, ::-1],
@@ -96,7 +97,9 @@ def decode(content: bytes, name: str = "the picture") -> Picture:
     except Image.DecompressionBombError as error:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise KdsharpError(f"{name} has more than {most} megapixels: cut it into parts.") from error
-    except Exception as error:  # decoders raise anything at strange files: none of it may end a batch or a server
+    except (
+        Exception
+    ) as error:  # decoders raise anything at strange files: none of it may end a batch or a server
         said = str(error).partition("\n")[0] or type(error).__name__
         raise KdsharpError(f"{name} is damaged ({said}): fetch or export it again.") from error
 
@@ -105,7 +108,9 @@ def visible(folder: Path, endings: Iterable[str]) -> list[Path]:
     """The files under a folder with one of these endings, sorted; hidden ones, as macOS's `._x.png`, are none."""
     found = (path for path in Path(folder).rglob("*") if path.suffix.lower() in endings and path.is_file())
     hidden = (".", "__MACOSX")
-    return sorted(path for path in found if not any(part.startswith(hidden) for part in path.relative_to(folder).parts))
+    return sorted(
+        path for path in found if not any(part.startswith(hidden) for part in path.relative_to(folder).parts)
+    )
 
 
 def upright(image: np.ndarray, exif: bytes) -> np.ndarray:
@@ -126,7 +131,9 @@ def _picture(opened: Image.Image, content: bytes, name: str) -> Picture:
     if opened.format == "PNG" and pngs.depth(content) == 16:
         pixels = pngs.read_deep(content)
         planes = pixels.shape[2]
-        colours = np.repeat(pixels[..., :1], 3, axis=2) if planes < 3 else np.ascontiguousarray(pixels[..., :3])
+        colours = (
+            np.repeat(pixels[..., :1], 3, axis=2) if planes < 3 else np.ascontiguousarray(pixels[..., :3])
+        )
         alpha = pixels[..., -1].copy() if planes in (2, 4) else None
         return Picture(colours, alpha, planes < 3, _fitting(extras, planes < 3, name))
     if opened.format == "TIFF" and tiffs.is_deep(opened):
@@ -159,11 +166,17 @@ def _extras(opened: Image.Image, content: bytes, name: str) -> Extras:
         exif, iptc = _described(opened), _bytes(opened.tag_v2.get(tiffs.IPTC))
     if form == "PNG":
         found = [one for one in pngs.chunks(content) if one[0] in (*pngs.COLOUR, *pngs.TEXTS, b"pHYs")]
-        chunks = tuple(one for one in found if not one[1].startswith(pngs.XMP))  # which has a place of its own
+        chunks = tuple(
+            one for one in found if not one[1].startswith(pngs.XMP)
+        )  # which has a place of its own
     if form == "MPO":
         log.warning("%s: its first picture is read, not the others (previews, depth or gain maps)", name)
     if form == "AVIF":
-        if (place := content.find(b"colrnclx")) > 0:  # the numbers that PNG's cICP has, too
+        place = content.find(b"colrnclx")
+        if place > 0 and 2 not in (
+            content[place + 9],
+            content[place + 11],
+        ):  # 2: not said; the numbers that PNG's cICP has, too
             chunks = ((b"cICP", bytes([content[place + 9], content[place + 11], 0, 1])),)
         if (place := content.find(b"av1C")) > 0 and content[place + 6] & 0x40:
             log.warning("%s has more than 8 bits, of which 8 are read", name)
@@ -177,7 +190,8 @@ def _extras(opened: Image.Image, content: bytes, name: str) -> Extras:
         (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
         chunks,
         max(0, get_sampling(opened)) if form in ("JPEG", "MPO") else 0,
-        form not in ("JPEG", "MPO", "AVIF", "JPEG2000") and not (form == "WEBP" and b"VP8 " in _riff(content)),
+        form not in ("JPEG", "MPO", "AVIF", "JPEG2000")
+        and not (form == "WEBP" and b"VP8 " in _riff(content)),
     )
 
 
@@ -198,7 +212,8 @@ def _described(opened: Image.Image) -> bytes:
     """A TIFF's words about its picture and camera: its other tags lay out the file, and pixels are turned upright."""
     tags, base, found = Image.Exif(), ExifTags.Base, opened.getexif()
     for tag in (base.ImageDescription, base.Make, base.Model, base.DateTime, base.Artist, base.Copyright):
-        if (value := found.get(tag)) is not None:
+        value = found.get(tag)
+        if value is not None and not str(value).startswith(_LAYOUTS):
             tags[tag] = value
     for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         if inner := found.get_ifd(part):
@@ -211,7 +226,9 @@ def _fitting(extras: Extras, grey: bool, name: str) -> Extras:
     space = extras.profile[16:20]
     if not space or space == b"RGB " or (grey and space == b"GRAY"):
         return extras
-    log.warning("%s: its colour profile is one of '%s' and is left out", name, space.decode("latin-1").strip())
+    log.warning(
+        "%s: its colour profile is one of '%s' and is left out", name, space.decode("latin-1").strip()
+    )
     return replace(extras, profile=b"")
 
 

@@ -17,7 +17,14 @@ from kdsharp.errors import KdsharpError
 # Tags of TIFF 6.0, by number.
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 OFFSETS, SAMPLES, ROWS, COUNTS, LARGEST, PLANAR, PREDICTOR = 273, 277, 278, 279, 281, 284, 317
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, EXTRA_SAMPLES, SAMPLE_FORMAT = 322, 323, 324, 325, 338, 339
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, EXTRA_SAMPLES, SAMPLE_FORMAT = (
+    322,
+    323,
+    324,
+    325,
+    338,
+    339,
+)
 SUBFILE, ICC, IPTC, XMP = 254, 34675, 33723, 700
 
 GREY, RGB = (0, 1), 2  # photometric: 0 has white as zero
@@ -69,7 +76,7 @@ def ranged(values: np.ndarray, name: str, largest: int = 0) -> np.ndarray:
     if not (np.isfinite(low) and np.isfinite(high)) or low < 0:
         raise _unusual(name, f"values from {low:g} to {high:g}")
     white = next((white for white, at_least in _whites(values.dtype) if at_least <= high <= white), None)
-    if values.dtype == np.uint16 and 255 < largest and high <= largest:
+    if values.dtype == np.uint16 and largest > 255 and high <= largest:
         white = largest
     if white is None:
         raise _unusual(name, f"values up to {high:g}, where nothing says which is white")
@@ -111,10 +118,14 @@ def _samples(content: bytes, opened: Image.Image, name: str) -> np.ndarray:
     bits, formats = set(_several(tags, BITS, 1)), set(_several(tags, SAMPLE_FORMAT, 1))
     kind = _KINDS.get((min(formats), min(bits))) if len(bits) == len(formats) == 1 else None
     if kind is None or tags.get(FILL_ORDER, 1) != 1:
-        raise _unusual(name, f"samples of {'/'.join(map(str, bits))} bits, format {'/'.join(map(str, formats))}")
+        raise _unusual(
+            name, f"samples of {'/'.join(map(str, bits))} bits, format {'/'.join(map(str, formats))}"
+        )
     order = "<" if content[:2] == b"II" else ">"
     tiled, planar = TILE_OFFSETS in tags, tags.get(PLANAR, 1) == 2 and samples > 1
-    across, down = (tags[TILE_WIDTH], tags[TILE_HEIGHT]) if tiled else (width, min(tags.get(ROWS, height), height))
+    across, down = (
+        (tags[TILE_WIDTH], tags[TILE_HEIGHT]) if tiled else (width, min(tags.get(ROWS, height), height))
+    )
     offsets = _several(tags, TILE_OFFSETS if tiled else OFFSETS)
     counts = _several(tags, TILE_COUNTS if tiled else COUNTS)
     planes = samples if planar else 1

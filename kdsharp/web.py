@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from kdsharp import evaluate, live, pictures, sharpen
+from kdsharp import evaluate, live, pictures, reading, sharpen
 from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
 
@@ -113,7 +113,7 @@ def create_app(
             with network:  # it has all cores to itself
                 result = pictures.sharpened(picture, student, strength)
             seconds = time.perf_counter() - began
-            sure = confidence(picture.colours, result.colours)
+            sure = confidence(pictures.spread(picture), result.colours)
             encoded = pictures.encode(result, ".png")
         finally:
             slots.release()
@@ -205,14 +205,10 @@ def confidence(before: np.ndarray, after: np.ndarray) -> float:
     """
     height, width = (max(evaluate.SSIM_WINDOW, side // 2) for side in before.shape[:2])
     small = [
-        cv2.resize(_to_8_bits(image), (width, height), interpolation=cv2.INTER_AREA)
+        cv2.resize(reading.to_8_bits(image), (width, height), interpolation=cv2.INTER_AREA)
         for image in (before, after)
     ]
     return evaluate.ssim(*small)
-
-
-def _to_8_bits(image: np.ndarray) -> np.ndarray:
-    return image if image.dtype == np.uint8 else (image // 257).astype(np.uint8)
 
 
 def _check(content: bytes, student: Sharpener, limits: Limits) -> None:
