@@ -1,7 +1,7 @@
 """Picture files through a student: whatever the file held besides its colours comes out again.
 
-8 and 16 bits, grey, alpha, colour tags, texts and EXIF (with its orientation: pixels are not turned) are kept, see `reading`
-and `writing`. A file appears whole or not at all.
+8 and 16 bits, grey, alpha, colour tags, texts and EXIF (with its orientation: pixels are not turned) are kept: see
+`reading` and `writing`. A file appears whole or not at all.
 """
 
 import logging
@@ -22,19 +22,7 @@ from kdsharp.reading import Extras, Picture, decode, read, visible
 from kdsharp.sharpen import Sharpener, check_strength
 from kdsharp.writing import FORMATS, check, encode, write
 
-__all__ = [
-    "FORMATS",
-    "Extras",
-    "Picture",
-    "decode",
-    "encode",
-    "read",
-    "sharpen_file",
-    "sharpen_folder",
-    "sharpened",
-    "spread",
-    "write",
-]
+__all__ = ["FORMATS", "Extras", "Picture", "decode", "encode", "read", "write"]  # and what is defined here
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +71,8 @@ def sharpen_file(
 ) -> Path:
     """Sharpen one picture file into another, of the format that its name says.
 
-    Raises KdsharpError if the file is no still picture, the format cannot be written (or cannot hold 16 bits, transparency
-    or the size), or `destination` is there already and `force` is not given; it is never the source.
+    Raises KdsharpError if the file is no still picture, if the format cannot be written (or cannot hold 16 bits,
+    transparency or the size), or if `destination` is there already and `force` is not given; it is never the source.
     """
     source, destination = Path(source), Path(destination)
     check_strength(strength)
@@ -107,7 +95,7 @@ def sharpen_folder(
     """Sharpen every picture under a folder into another with the same names; what is there already is skipped.
 
     While one picture goes through the network, `jobs` (1 to 64) others are decoded and encoded. Hidden files are passed
-    over; pictures and videos of other kinds are named in a warning. Returns what went wrong, one sentence for each picture.
+    over; pictures and videos of other kinds are named in a warning. Returns what went wrong, one sentence a picture.
     Raises KdsharpError if there is no picture, if `destination` lies inside `source`, and for numbers out of range.
     """
     source, destination = Path(source), Path(destination)
@@ -208,12 +196,11 @@ def _outputs(found: list[Path], source: Path, destination: Path) -> dict[Path, P
     taken = set(outputs.values())
     for path, place in same.items():
         if path not in outputs:
-            names = (
-                place.with_name(f"{place.name}{number}.png")
-                for number in ("", *(f".{n}" for n in range(2, 1000)))
-            )
-            taken.add(chosen := next(name for name in names if name not in taken))
-            outputs[path] = chosen
+            outputs[path], number = place.with_name(f"{place.name}.png"), 1
+            while outputs[path] in taken:
+                number += 1
+                outputs[path] = place.with_name(f"{place.name}.{number}.png")
+            taken.add(outputs[path])
     return outputs
 
 

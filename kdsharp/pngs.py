@@ -21,9 +21,8 @@ def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     while place + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, place)
         body = content[place + 8 : place + 8 + length]
-        if place + 12 + length > len(content) or zlib.crc32(body, zlib.crc32(kind)) != _crc(
-            content, place + 8 + length
-        ):
+        said = content[place + 8 + length : place + 12 + length]
+        if said != zlib.crc32(body, zlib.crc32(kind)).to_bytes(4, "big"):
             return
         yield kind, body
         place += 12 + length
@@ -76,7 +75,7 @@ def read_deep(content: bytes) -> np.ndarray:
 
 
 def write_deep(pixels: np.ndarray) -> bytes:
-    """A file of `uint16` samples (H, W, C), of 1 to 4 planes as `read_deep` gives them; rows are stored as differences."""
+    """A file of `uint16` samples (H, W, C), of 1 to 4 planes as `read_deep` gives them, whose rows are differences."""
     height, width, planes = pixels.shape
     step = 2 * planes
     rows = np.ascontiguousarray(pixels, ">u2").view(np.uint8).reshape(height, -1)
@@ -102,7 +101,3 @@ def _check_rows(packed: bytes, width: int, height: int, step: int, interlaced: i
         if (raw[: length * rows : length] > 4).any():
             raise ValueError("a row is of no known filter")
         raw = raw[length * rows :]
-
-
-def _crc(content: bytes, place: int) -> int:
-    return struct.unpack_from(">I", content, place)[0]

@@ -1,6 +1,6 @@
 """Still pictures from files: the one place where bytes of strangers become pixels.
 
-What a decoder gives is checked against the file's own description. What cannot be read right is refused in one sentence.
+What a decoder gives is checked against the file's own description. What cannot be read right is refused in a sentence.
 """
 
 import logging
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 # Named, so that no stranger's file starts another program (Pillow hands EPS to Ghostscript).
 KINDS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM", "TGA")
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 2**27)  # where Pillow refuses
 _IPTC_IN_PHOTOSHOP = 0x0404
 _LAYOUTS = ('{"shape"', "ImageJ=")  # descriptions by which programs find their way in a file that is no more
 # How pixels lie when shown upright, by EXIF's orientation.
@@ -39,9 +40,9 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 class Extras:
     """What a file holds beside its pixels; empty where there is nothing.
 
-    `profile` is an ICC profile, `exif` begins with `Exif`, `xmp` is XML, `iptc` records of IPTC-IIM, `dpi` (across, down);
-    `chunks` are PNG's own (colour tags and texts). `sampling` is how a JPEG stores chroma, as Pillow numbers it (0: as
-    fine as luma, 2: half); `lossless` says that the file keeps every value.
+    `profile` is an ICC profile, `exif` begins with `Exif`, `xmp` is XML, `iptc` holds records of IPTC-IIM, `dpi` is
+    (across, down), `chunks` are PNG's own (colour tags and texts). `sampling` is how a JPEG stores chroma, as Pillow
+    numbers it (0: as fine as luma, 2: half); `lossless` says that the file keeps every value.
     """
 
     profile: bytes = b""
@@ -84,24 +85,40 @@ def decode(content: bytes, name: str = "the picture") -> Picture:
 
     Raises KdsharpError if they are damaged, no picture, several, or of a kind that is not known.
     """
-    Image.init()
     try:
-        with Image.open(BytesIO(content), formats=[kind for kind in KINDS if kind in Image.OPEN]) as opened:
-            if opened.format != "MPO" and _count(opened) > 1:
-                raise KdsharpError(f"{name} holds several pictures: give a still.")
+        pages = tiffs.directories(content)
+        if len(pages) > 1:
+            raise _several(name)
+        if pages and tiffs.is_deep(pages[0]):
+            return _deep_tiff(content, pages[0], name)
+        with _opened(content) as opened:
+            if opened.format not in ("MPO", "TIFF") and getattr(opened, "n_frames", 1) > 1:
+                raise _several(name)
             return _picture(opened, content, name)
     except (KdsharpError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise KdsharpError(f"{name} is not a picture that can be read: convert it to PNG or JPEG.") from error
     except Image.DecompressionBombError as error:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise KdsharpError(f"{name} has more than {most} megapixels: cut it into parts.") from error
-    except (
-        Exception
-    ) as error:  # decoders raise anything at strange files: none of it may end a batch or a server
-        said = str(error).partition("\n")[0] or type(error).__name__
+        raise KdsharpError(
+            f"{name} has more than {MOST_PIXELS // 10**6} megapixels: cut it into parts."
+        ) from error
+    # Decoders raise anything at strange files: none of it may end a batch or a server.
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
         raise KdsharpError(f"{name} is damaged ({said}): fetch or export it again.") from error
+
+
+def measure(content: bytes) -> tuple[str, tuple[int, int]]:
+    """The kind of a picture's bytes, as Pillow names it, and (width, height), from the head alone.
+
+    Raises whatever a strange file makes a decoder raise.
+    """
+    pages = tiffs.directories(content)
+    if pages and tiffs.is_deep(pages[0]):
+        return "TIFF", (int(pages[0][tiffs.WIDTH]), int(pages[0][tiffs.HEIGHT]))
+    with _opened(content) as opened:
+        return opened.format, opened.size
 
 
 def visible(folder: Path, endings: Iterable[str]) -> list[Path]:
@@ -126,6 +143,24 @@ def to_8_bits(image: np.ndarray) -> np.ndarray:
     return image if image.dtype == np.uint8 else ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+def _opened(content: bytes) -> Image.Image:
+    Image.init()
+    return Image.open(BytesIO(content), formats=[kind for kind in KINDS if kind in Image.OPEN])
+
+
+def _several(name: str) -> KdsharpError:
+    return KdsharpError(f"{name} holds several pictures: give a still.")
+
+
+def _deep_tiff(content: bytes, tags: tiffs.Tags, name: str) -> Picture:
+    if tags[tiffs.WIDTH] * tags[tiffs.HEIGHT] > MOST_PIXELS:
+        raise Image.DecompressionBombError
+    turn = _TURNS.get(tags.get(ExifTags.Base.Orientation), lambda same: same)
+    colours, alpha, grey = tiffs.read(content, tags, name)
+    colours, alpha = (None if one is None else np.ascontiguousarray(turn(one)) for one in (colours, alpha))
+    return Picture(colours, alpha, grey, _fitting(_of_tiff(content, tags), grey, name))
+
+
 def _picture(opened: Image.Image, content: bytes, name: str) -> Picture:
     extras = _extras(opened, content, name)
     if opened.format == "PNG" and pngs.depth(content) == 16:
@@ -136,13 +171,6 @@ def _picture(opened: Image.Image, content: bytes, name: str) -> Picture:
         )
         alpha = pixels[..., -1].copy() if planes in (2, 4) else None
         return Picture(colours, alpha, planes < 3, _fitting(extras, planes < 3, name))
-    if opened.format == "TIFF" and tiffs.is_deep(opened):
-        turned = opened.tag_v2.get(ExifTags.Base.Orientation)
-        colours, alpha, grey = tiffs.read(content, opened, name)
-        if turned in _TURNS:
-            colours = np.ascontiguousarray(_TURNS[turned](colours))
-            alpha = None if alpha is None else np.ascontiguousarray(_TURNS[turned](alpha))
-        return Picture(colours, alpha, grey, _fitting(extras, grey, name))
     opened.load()
     if opened.mode.startswith(("I", "F")):  # PGM and PFM: numbers of more than 8 bits
         deep = tiffs.ranged(np.asarray(opened), name)
@@ -160,10 +188,10 @@ def _picture(opened: Image.Image, content: bytes, name: str) -> Picture:
 
 def _extras(opened: Image.Image, content: bytes, name: str) -> Extras:
     info, form = opened.info, opened.format
-    exif, iptc, chunks = info.get("exif"), info.get("photoshop"), ()
-    iptc = iptc.get(_IPTC_IN_PHOTOSHOP, b"") if isinstance(iptc, dict) else b""
     if form == "TIFF":
-        exif, iptc = _described(opened), _bytes(opened.tag_v2.get(tiffs.IPTC))
+        return _of_tiff(content, opened.tag_v2)
+    iptc, chunks = info.get("photoshop"), ()
+    iptc = iptc.get(_IPTC_IN_PHOTOSHOP, b"") if isinstance(iptc, dict) else b""
     if form == "PNG":
         found = [one for one in pngs.chunks(content) if one[0] in (*pngs.COLOUR, *pngs.TEXTS, b"pHYs")]
         chunks = tuple(
@@ -183,7 +211,7 @@ def _extras(opened: Image.Image, content: bytes, name: str) -> Extras:
     dpi = info.get("dpi")
     return Extras(
         info.get("icc_profile") or b"",
-        exif or b"",
+        info.get("exif") or b"",
         _bytes(info.get("xmp")),
         iptc,
         _bytes(info.get("comment")),
@@ -195,30 +223,27 @@ def _extras(opened: Image.Image, content: bytes, name: str) -> Extras:
     )
 
 
-def _count(opened: Image.Image) -> int:
-    """Pictures in a file; those that a TIFF marks as smaller copies of the first are none."""
-    count = getattr(opened, "n_frames", 1)
-    if opened.format != "TIFF" or count == 1:
-        return count
-    reduced = []
-    for number in range(count):
-        opened.seek(number)
-        reduced.append(opened.tag_v2.get(tiffs.SUBFILE, 0) & 1)
-    opened.seek(0)
-    return count - sum(reduced[1:])
-
-
-def _described(opened: Image.Image) -> bytes:
-    """A TIFF's words about its picture and camera: its other tags lay out the file, and pixels are turned upright."""
-    tags, base, found = Image.Exif(), ExifTags.Base, opened.getexif()
+def _of_tiff(content: bytes, tags: tiffs.Tags) -> Extras:
+    """Of a TIFF's tags those about its picture and camera: others lay out the file, and pixels are turned upright."""
+    found, kept, base = Image.Exif(), Image.Exif(), ExifTags.Base
+    found.endian, found.bigtiff = "<" if content[:1] == b"I" else ">", content[2] == tiffs.BIG
+    found.load_from_fp(BytesIO(content), tags._offset)
     for tag in (base.ImageDescription, base.Make, base.Model, base.DateTime, base.Artist, base.Copyright):
         value = found.get(tag)
         if value is not None and not str(value).startswith(_LAYOUTS):
-            tags[tag] = value
+            kept[tag] = value
     for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         if inner := found.get_ifd(part):
-            tags.get_ifd(part).update(inner)
-    return tags.tobytes()
+            kept.get_ifd(part).update(inner)
+    per_inch = {2: 1, 3: 2.54}.get(tags.get(tiffs.UNIT, 2))
+    dpi = [float(tags.get(tag) or 0) * (per_inch or 0) for tag in (tiffs.ACROSS, tiffs.DOWN)]
+    return Extras(
+        profile=_bytes(tags.get(tiffs.ICC)),
+        exif=kept.tobytes() if kept or kept.get_ifd(ExifTags.IFD.Exif) else b"",
+        xmp=_bytes(tags.get(tiffs.XMP)),
+        iptc=_bytes(tags.get(tiffs.IPTC)),
+        dpi=(dpi[0], dpi[1]) if min(dpi) > 0 else None,
+    )
 
 
 def _fitting(extras: Extras, grey: bool, name: str) -> Extras:

@@ -1,22 +1,27 @@
 """TIFF files of more than 8 bits (TIFF 6.0, BigTIFF), read with every block checked against the file's own tags.
 
-Pillow shows such pictures in 8 bits, and OpenCV leaves memory as it was where samples lie in planes. Here a block that is
-missing, short or of an unusual kind is refused: no sample comes from anywhere but the file. Written by `tifffile`.
+Pillow shows such pictures in 8 bits, and OpenCV leaves memory as it was where samples lie in planes. Here a block that
+is missing, short or of an unusual kind is refused: no sample comes from anywhere but the file. `tifffile` writes.
 """
 
 import struct
 import zlib
+from copy import copy
 from io import BytesIO
 
 import numpy as np
 import tifffile
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Tags
 
 from kdsharp.errors import KdsharpError
 
+MAGIC, BIG = (b"II*\0", b"MM\0*", b"II+\0"), ord("+")  # how a file begins; with + it is a BigTIFF
+MOST_PICTURES = 1000
 # Tags of TIFF 6.0, by number.
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 OFFSETS, SAMPLES, ROWS, COUNTS, LARGEST, PLANAR, PREDICTOR = 273, 277, 278, 279, 281, 284, 317
+ACROSS, DOWN, UNIT = 282, 283, 296  # pixels an inch (unit 2) or a centimetre (3)
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, EXTRA_SAMPLES, SAMPLE_FORMAT = (
     322,
     323,
@@ -25,7 +30,7 @@ TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, EXTRA_SAMPLES, SAMPLE_FORMAT
     338,
     339,
 )
-SUBFILE, ICC, IPTC, XMP = 254, 34675, 33723, 700
+SUBFILE, ICC, IPTC, XMP, DEPTH = 254, 34675, 33723, 700, 32997
 
 GREY, RGB = (0, 1), 2  # photometric: 0 has white as zero
 PREMULTIPLIED, STRAIGHT = 1, 2  # extra samples that are alpha
@@ -34,24 +39,39 @@ _NONE, _LZW, _DEFLATE, _PACKBITS = (1,), 5, (8, 32946), 32773
 _KINDS = {(1, 16): "u2", (1, 32): "u4", (2, 32): "i4", (3, 16): "f2", (3, 32): "f4", (3, 64): "f8"}
 
 
-def is_deep(opened: Image.Image) -> bool:
-    """Whether a TIFF's samples are anything but unsigned numbers of at most 8 bits, which Pillow reads as they are."""
-    tags = opened.tag_v2
+def directories(content: bytes) -> list[Tags]:
+    """The tags of each picture in a TIFF, without smaller copies of the first; nothing, if it is no TIFF.
+
+    Pillow's parser of tags does the work, also for samples that Pillow itself cannot read.
+    """
+    if content[:4] not in MAGIC:
+        return []
+    found, handle = [], BytesIO(content)
+    tags = Tags(content[: 16 if content[2] == BIG else 8])
+    while tags.next and len(found) < MOST_PICTURES:
+        handle.seek(tags.next)
+        tags.load(handle)
+        if not (found and tags.get(SUBFILE, 0) & 1):
+            found.append(copy(tags))
+    return found
+
+
+def is_deep(tags: Tags) -> bool:
+    """Whether samples are anything but unsigned numbers of at most 8 bits, which Pillow reads as they are."""
     return max(_several(tags, BITS, 1)) > 8 or set(_several(tags, SAMPLE_FORMAT, 1)) != {1}
 
 
-def read(content: bytes, opened: Image.Image, name: str) -> tuple[np.ndarray, np.ndarray | None, bool]:
+def read(content: bytes, tags: Tags, name: str) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """`uint16` RGB (H, W, 3), alpha (H, W) or None, and whether the file is grey.
 
     Numbers of 32 bits and floats become 16 bits: see `ranged`. Raises KdsharpError for a kind that is not known, and
     ValueError where the file holds less than its tags say.
     """
-    tags = opened.tag_v2
     photometric, samples = tags.get(PHOTOMETRIC), tags.get(SAMPLES, 1)
     colours = 3 if photometric == RGB else 1
     if photometric not in (*GREY, RGB) or not colours <= samples <= MOST_SAMPLES:
         raise _unusual(name, f"{samples} samples of the colour space {photometric}")
-    values = _samples(content, opened, name)
+    values = _samples(content, tags, name)
     largest = max(_several(tags, LARGEST, 0))
     visible, alpha = ranged(values[..., :colours], name, largest), None
     extra = _several(tags, EXTRA_SAMPLES, STRAIGHT)[0]
@@ -69,7 +89,8 @@ def ranged(values: np.ndarray, name: str, largest: int = 0) -> np.ndarray:
     """Samples of any type as `uint16` over its full range.
 
     16-bit numbers stay as they are, unless the file names its `largest` value (12 bits in 16). Numbers of 32
-    bits that fit into 16 are taken as such; floats have white at 1, 255 or 65535, whichever their largest value is near.
+    bits that fit into 8 or 16 are taken as such; floats have white at 1, 255 or 65535, whichever their largest value is
+    near.
     Raises KdsharpError where nothing says what is white, and for values that are negative or not finite.
     """
     low, high = float(values.min()), float(values.max())
@@ -86,7 +107,7 @@ def ranged(values: np.ndarray, name: str, largest: int = 0) -> np.ndarray:
 
 
 def write(pixels: np.ndarray, kept: dict[str, object], tags: list[tuple]) -> bytes:
-    """`uint16` (H, W) or (H, W, C) as a TIFF: losslessly packed; the second plane of two, or the fourth of four, is alpha.
+    """`uint16` (H, W) or (H, W, C) as a TIFF, losslessly packed; the second plane of two or fourth of four is alpha.
 
     Args:
         kept: `iccprofile` and `resolution`, as `tifffile.imwrite` takes them.
@@ -111,13 +132,12 @@ def write(pixels: np.ndarray, kept: dict[str, object], tags: list[tuple]) -> byt
     return buffer.getvalue()
 
 
-def _samples(content: bytes, opened: Image.Image, name: str) -> np.ndarray:
+def _samples(content: bytes, tags: Tags, name: str) -> np.ndarray:
     """All samples (H, W, C) as the file has them, put together from its strips or tiles."""
-    tags = opened.tag_v2
     width, height, samples = tags[WIDTH], tags[HEIGHT], tags.get(SAMPLES, 1)
     bits, formats = set(_several(tags, BITS, 1)), set(_several(tags, SAMPLE_FORMAT, 1))
     kind = _KINDS.get((min(formats), min(bits))) if len(bits) == len(formats) == 1 else None
-    if kind is None or tags.get(FILL_ORDER, 1) != 1:
+    if kind is None or tags.get(FILL_ORDER, 1) != 1 or tags.get(DEPTH, 1) != 1:
         raise _unusual(
             name, f"samples of {'/'.join(map(str, bits))} bits, format {'/'.join(map(str, formats))}"
         )
@@ -133,7 +153,7 @@ def _samples(content: bytes, opened: Image.Image, name: str) -> np.ndarray:
               for left in range(0, width, across)] if across > 0 and down > 0 else []  # fmt: skip
     if not len(places) == len(offsets) == len(counts) > 0:
         raise ValueError("its blocks are not as many as its size needs")
-    result = np.zeros((height, width, samples), "f4" if kind == "f8" else kind)
+    result = np.zeros((height, width, samples), "f4" if kind[0] == "f" else kind)
     inside = samples // planes
     for (plane, top, left), offset, count in zip(places, offsets, counts, strict=True):
         rows = down if tiled else min(down, height - top)
@@ -191,7 +211,7 @@ def _whites(dtype: np.dtype) -> list[tuple[float, float]]:
     return [(255, 0), (65535, 0)] + [(2**32 - 1, 2**31)] * (dtype == np.uint32)
 
 
-def _several(tags: object, tag: int, default: int | None = None) -> tuple:
+def _several(tags: Tags, tag: int, default: int | None = None) -> tuple:
     value = tags.get(tag, default)
     return value if isinstance(value, tuple) else () if value is None else (value,)
 

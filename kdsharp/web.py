@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from typing import Any
 
 import cv2
@@ -214,8 +213,7 @@ def confidence(before: np.ndarray, after: np.ndarray) -> float:
 def _check(content: bytes, student: Sharpener, limits: Limits) -> None:
     """Look at the file's head, before any pixel is unpacked."""
     try:
-        with Image.open(BytesIO(content)) as opened:
-            kind, (width, height) = opened.format, opened.size
+        kind, (width, height) = reading.measure(content)
     except Image.DecompressionBombError as error:
         raise Refused(
             413, f"The picture has more than {limits.megapixels:g} megapixels: make it smaller."

@@ -32,7 +32,7 @@ DEEP = (".png", ".tif", ".tiff")  # hold 16 bits
 LARGEST = {"JPEG": 65500, "WEBP": 16383, "PNG": 2**31 - 1, "TIFF": 2**31 - 1}  # pixels a side
 QUALITY = 95
 _MARKER = 65533  # bytes that one segment of a JPEG holds
-# Colour tags that say sRGB, which is what a file without tags is taken for: cICP (1 or 2: BT.709; 13: sRGB), gAMA 1/2.2.
+# Tags that say sRGB, which is what a file without tags is taken for: cICP (1: BT.709, 13: sRGB, 2: unsaid), gAMA 1/2.2.
 _SRGB = {
     b"cICP": (b"\1\r\0\1", b"\2\r\0\1", b"\1\2\0\1", b"\2\2\0\1"),
     b"gAMA": ((45455).to_bytes(4, "big"),),
@@ -179,8 +179,9 @@ def _deep_tiff(picture: Picture, extras: Extras, lost: list[str]) -> bytes:
             tags.append((int(code), "s", 0, str(value).encode(), True))
     if turned := words.get(base.Orientation):
         tags.append((int(base.Orientation), "H", 1, int(turned), True))
-    tags += [(code, "B", len(value), value, True) for code, value in ((tiffs.XMP, extras.xmp), (tiffs.IPTC, extras.iptc))
-             if value]  # fmt: skip
+    for code, value in ((tiffs.XMP, extras.xmp), (tiffs.IPTC, extras.iptc)):
+        if value:
+            tags.append((code, "B", len(value), value, True))
     if words.get_ifd(ExifTags.IFD.Exif) or words.get_ifd(ExifTags.IFD.GPSInfo):
         lost.append("the camera's settings and place (EXIF)")
     if extras.comment:
