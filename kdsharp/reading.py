@@ -259,15 +259,13 @@ def _fitting(extras: Extras, grey: bool, name: str) -> Extras:
 
 def _in_srgb(opened: Image.Image, extras: Extras, name: str) -> Image.Image:
     """Inks by the file's profile, or by Pillow's rule where there is none; CIE Lab (D50)."""
-    if opened.mode == "LAB":
-        source = ImageCms.createProfile("LAB")
-    elif extras.profile:
-        source = ImageCms.ImageCmsProfile(BytesIO(extras.profile))
-    else:
+    if opened.mode == "CMYK" and not extras.profile:
         return opened.convert("RGB")
     try:
+        inks = ImageCms.ImageCmsProfile(BytesIO(extras.profile)) if opened.mode == "CMYK" else None
+        source = inks or ImageCms.createProfile("LAB")
         return ImageCms.profileToProfile(opened, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except ImageCms.PyCMSError:
+    except (ImageCms.PyCMSError, OSError):
         log.warning("%s: its colour profile does not fit its %s colours and is left out", name, opened.mode)
         return opened.convert("RGB")
 

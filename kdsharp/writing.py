@@ -154,12 +154,17 @@ def _tiff(picture: Picture, extras: Extras, lost: list[str]) -> bytes:
     tags = Image.Exif()
     if extras.exif:
         tags.load(extras.exif)
+    for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        inner = tags.get_ifd(part)
+        inner.pop(ExifTags.IFD.Interop, None)  # a place in the old file
+        if not inner and part in tags:
+            del tags[part]
     for code, value in ((tiffs.XMP, extras.xmp), (tiffs.IPTC, extras.iptc)):
         if value:
             tags[code] = value
     if extras.comment:
         lost.append("comment")
-    _image(picture).save(buffer := BytesIO(), "TIFF", exif=tags, compression="tiff_adobe_deflate", **options)
+    _image(picture).save(buffer := BytesIO(), "TIFF", exif=tags, **options)
     return buffer.getvalue()
 
 
