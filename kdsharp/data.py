@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from kdsharp import downloads, files
+from kdsharp import downloads, files, reading
 from kdsharp.damages import Degradation, Pairs
 from kdsharp.errors import KdsharpError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHARP, BLURRED = "sharp_Image", "blur_Image"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".avif")
 EMBEDDED = {
     "train": ("chelsea.png", "rocket.jpg", "motorcycle_left.png", "motorcycle_right.png"),
     "val": ("astronaut.png", "coffee.png"),
@@ -63,16 +63,12 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises KdsharpError naming the file if it is missing, damaged, or no picture.
     """
-    path = Path(path)
-    try:
-        with Image.open(path) as opened:
-            return _to_rgb(ImageOps.exif_transpose(opened))
-    except FileNotFoundError as error:
-        raise KdsharpError(f"There is no file {path}: check the name.") from error
-    except UnidentifiedImageError as error:
-        raise KdsharpError(f"{path} is not a picture that can be read: convert it to PNG or JPEG.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise KdsharpError(f"{path} is damaged ({error}): fetch or export it again.") from error
+    picture = reading.read(path)
+    image = reading.to_8_bits(picture.colours)
+    if picture.alpha is not None:
+        shown = Image.fromarray(np.dstack([image, reading.to_8_bits(picture.alpha)]))
+        image = np.array(Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB"))
+    return reading.upright(image, picture.extras.exif)
 
 
 def write_image(path: Path, image: np.ndarray) -> Path:
@@ -124,12 +120,12 @@ def list_photos(folder: Path, min_size: int = 64) -> list[Path]:
     if not folder.is_dir():
         raise KdsharpError(f"There is no folder {folder}: check the path.")
     usable = []
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
+    for path in reading.visible(folder, SUFFIXES):
         try:
             with Image.open(path) as opened:
                 width, height = opened.size
                 opened.verify()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        except Exception:  # decoders raise anything at strange files
             log.warning("skipped %s: it is damaged or not a picture", path)
             continue
         if min(width, height) < min_size:
@@ -274,15 +270,3 @@ def partner(path: Path) -> Path:
         raise KdsharpError(f"{path} is not in a folder {SHARP}: it has no partner in {BLURRED}.")
     place = len(parts) - 1 - parts[::-1].index(SHARP)
     return Path(*parts[:place], BLURRED, *parts[place + 1 :])
-
-
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey: Pillow would clip it to white
-        grey = np.asarray(image).astype(np.float64)
-        grey = np.rint(grey / 257 if grey.max() > 255 else grey).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image)
-    return np.array(image.convert("RGB"))

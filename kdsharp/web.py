@@ -13,14 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from kdsharp import evaluate, live, pictures, sharpen
+from kdsharp import evaluate, live, pictures, reading, sharpen
 from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
 
@@ -112,7 +111,7 @@ def create_app(
             with network:  # it has all cores to itself
                 result = pictures.sharpened(picture, student, strength)
             seconds = time.perf_counter() - began
-            sure = confidence(picture.colours, result.colours)
+            sure = confidence(pictures.spread(picture), result.colours)
             encoded = pictures.encode(result, ".png")
         finally:
             slots.release()
@@ -204,21 +203,16 @@ def confidence(before: np.ndarray, after: np.ndarray) -> float:
     """
     height, width = (max(evaluate.SSIM_WINDOW, side // 2) for side in before.shape[:2])
     small = [
-        cv2.resize(_to_8_bits(image), (width, height), interpolation=cv2.INTER_AREA)
+        cv2.resize(reading.to_8_bits(image), (width, height), interpolation=cv2.INTER_AREA)
         for image in (before, after)
     ]
     return evaluate.ssim(*small)
 
 
-def _to_8_bits(image: np.ndarray) -> np.ndarray:
-    return image if image.dtype == np.uint8 else (image // 257).astype(np.uint8)
-
-
 def _check(content: bytes, student: Sharpener, limits: Limits) -> None:
     """Look at the file's head, before any pixel is unpacked."""
     try:
-        with Image.open(BytesIO(content)) as opened:
-            kind, (width, height) = opened.format, opened.size
+        kind, (width, height) = reading.measure(content)
     except Image.DecompressionBombError as error:
         raise Refused(
             413, f"The picture has more than {limits.megapixels:g} megapixels: make it smaller."

@@ -56,7 +56,7 @@ def test_profile_and_exif_are_kept_and_pixels_are_not_turned(
 
 
 def test_alpha_and_grey_are_kept(photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path) -> None:
-    alpha = np.linspace(0, 255, photo[..., 0].size).reshape(photo.shape[:2]).astype(np.uint8)
+    alpha = np.linspace(1, 255, photo[..., 0].size).reshape(photo.shape[:2]).astype(np.uint8)
     Image.fromarray(np.dstack([photo, alpha])).save(tmp_path / "rgba.png")
     pictures.sharpen_file(tmp_path / "rgba.png", tmp_path / "a.png", student)
     assert np.array_equal(read(tmp_path / "a.png")[..., 3], alpha)
