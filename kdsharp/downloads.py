@@ -49,7 +49,8 @@ def download(
 
     A file of that name in the folder that KDSHARP_MIRROR names, and one that is kept (see `keep`), come before any
     network; what the network gave is kept. A partial download stays as `path.part`: a broken connection is taken up
-    again at once, and by the next call. A file that is already there and right is not fetched again.
+    again at once, and by the next call. A file that is already there and right is not fetched again; of several
+    processes that want one, the first fetches it and the others wait.
     Raises KdsharpError if no source gives the right file (what was wrong with each is said, and a wrong file is thrown
     away), or if the disk is full or read-only (what came so far is kept).
     """
@@ -64,8 +65,9 @@ def download(
     kept = keep.place_of(path)
     nearer = [*_mirrored(urls), *([kept.resolve().as_uri()] if kept and kept.is_file() else [])]
     failures = []
-    with files.writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with files.writing(path.parent), files.only_one(path.parent, path.name, wait=True):
+        if path.exists():  # another process was faster
+            return path
         for url in [*nearer, *urls]:
             try:
                 found = _fetch_patiently(url, part, size, [kind for kind, value in expected.items() if value])
@@ -84,7 +86,7 @@ def download(
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack a zip into `folder`; files that are already there with the right size are not written again.
+    """Unpack a zip into `folder`; files that are already there, with the right content, are not written again.
 
     Raises KdsharpError naming the archive if it is damaged or no zip, if a member would land outside `folder`, if it
     grows more than `MAX_RATIO` times (a zip bomb), or if the disk has no room for it.
@@ -93,7 +95,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     with files.writing(folder), _readable_zip(archive) as opened:
         members = [member for member in opened.infolist() if not member.is_dir()]
         todo = [(member, _destination(member.filename, archive, folder)) for member in members]
-        todo = [(member, path) for member, path in todo if not _has_size(path, member.file_size)]
+        todo = [(member, path) for member, path in todo if not _is_there(path, member)]
         needed = sum(member.file_size for member, _ in todo)
         if needed > MAX_RATIO * archive.stat().st_size:
             raise KdsharpError(
@@ -243,8 +245,15 @@ def _size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
+def _is_there(path: Path, member: zipfile.ZipInfo) -> bool:
+    """Whether a file has a zip member's size and checksum."""
+    if not path.is_file() or path.stat().st_size != member.file_size:
+        return False
+    found = 0
+    with open(path, "rb") as handle:
+        while block := handle.read(_BLOCK):
+            found = zlib.crc32(block, found)
+    return found == member.CRC
 
 
 def _feed(path: Path, digests: dict) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import time
 import uuid
@@ -14,6 +15,8 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from kdsharp.errors import KdsharpError
+
+log = logging.getLogger(__name__)
 
 # What the system says of a disk that is full, over quota or at a file's limit, and of a folder that is not ours.
 CANNOT_WRITE = (
@@ -122,11 +125,14 @@ def only_one(folder: Path, part: str | None = None, wait: bool = False) -> Itera
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{part or '.kdsharp'}.lock")
         try:
-            lock.acquire(timeout=-1 if wait else 0)
+            lock.acquire(timeout=0)
         except Timeout as error:
-            raise KdsharpError(
-                f"Another run is writing to {folder}: wait for it, or choose another folder."
-            ) from error
+            if not wait:
+                raise KdsharpError(
+                    f"Another run is writing to {folder}: wait for it, or choose another folder."
+                ) from error
+            log.info("waiting for another run that is writing to %s", folder)
+            lock.acquire()
     try:
         if part is None:
             _remove_unfinished(folder)

@@ -47,6 +47,10 @@ def load(folder: Path, recipe: Recipe, made_from: Origin) -> dict[str, Any] | No
     Raises KdsharpError if the run is of another recipe or was made from something else, or if every checkpoint is
     damaged.
     """
+    place = keep.place_of(Path(folder) / LAST)
+    # What is kept is looked at before it comes here, and before this run would be kept in its place.
+    if place and (kept := _read(place)):
+        _check(kept, recipe, made_from, f"{place.parent}, where {folder} is kept,")
     keep.fetch(Path(folder) / LAST)
     found = [path for name in (LAST, BEFORE) if (path := Path(folder) / name).exists()]
     for path in found:
@@ -54,7 +58,7 @@ def load(folder: Path, recipe: Recipe, made_from: Origin) -> dict[str, Any] | No
         if state is None:
             log.warning("%s is damaged: the checkpoint before it is used", path)
         else:
-            _check(state, recipe, made_from, path)
+            _check(state, recipe, made_from, str(folder))
             return state
     if found:
         raise KdsharpError(
@@ -63,11 +67,13 @@ def load(folder: Path, recipe: Recipe, made_from: Origin) -> dict[str, Any] | No
     return None
 
 
-def _check(state: dict[str, Any], recipe: Recipe, made_from: Origin, path: Path) -> None:
+def _check(state: dict[str, Any], recipe: Recipe, made_from: Origin, where: str) -> None:
     """See that a checkpoint is of this very run. Teacher and start may have other names: their content counts."""
     found = state.get("made_from")
     if not isinstance(found, dict):
-        raise KdsharpError(f"{path} is of another version of kdsharp: choose another folder, or delete it.")
+        raise KdsharpError(
+            f"{where} holds a run of another version of kdsharp: choose another folder, or delete it."
+        )
     differ = set()
     try:
         same = _nameless(recipes.from_dict(state["recipe"])) == _nameless(recipe)
@@ -81,11 +87,8 @@ def _check(state: dict[str, Any], recipe: Recipe, made_from: Origin, path: Path)
         stores = isinstance(wanted, dict) and isinstance(found.get(name), dict)
         differ |= set(identity.differences(found[name], wanted)) if stores else {name}
     if differ:
-        place = keep.place_of(path)
-        kept = f" (and {place.parent}, where it is kept)" if place and place.exists() else ""
         raise KdsharpError(
-            f"{path.parent} holds a run of another {' and '.join(sorted(differ))}: choose another folder, or delete "
-            f"it{kept}."
+            f"{where} holds a run of another {' and '.join(sorted(differ))}: choose another folder, or delete it."
         )
 
 

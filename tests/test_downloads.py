@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -92,6 +93,20 @@ def one_sentence(error: pytest.ExceptionInfo, *words: str) -> None:
         assert word in text
 
 
+def left(folder: Path) -> list[Path]:
+    """What a download left: all but the lock."""
+    return [path for path in folder.iterdir() if path.suffix != ".lock"]
+
+
+def test_two_that_want_one_file_fetch_it_once(tmp_path: Path) -> None:
+    with serve(slow=0.01) as server, ThreadPoolExecutor(2) as pool:
+        asked = (server.url, tmp_path / "file.zip", SHA, len(PAYLOAD))
+        both = [pool.submit(downloads.download, *asked) for _ in range(2)]
+        assert [one.result() for one in both] == [tmp_path / "file.zip"] * 2
+        assert server.requests == [None]
+    assert (tmp_path / "file.zip").read_bytes() == PAYLOAD
+
+
 def test_a_connection_that_breaks_is_taken_up_again(tmp_path: Path) -> None:
     path = tmp_path / "file.zip"
     with serve(die_after=70_000) as server:  # cut again and again
@@ -100,7 +115,7 @@ def test_a_connection_that_breaks_is_taken_up_again(tmp_path: Path) -> None:
             None,
             *(f"bytes={start}-" for start in (70_000, 140_000, 210_000, 280_000)),
         ]
-    assert path.read_bytes() == PAYLOAD and list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == PAYLOAD and left(tmp_path) == [path]
 
 
 def test_a_server_that_gives_up_leaves_a_part_to_resume(tmp_path: Path) -> None:
@@ -169,7 +184,7 @@ def test_a_source_that_offers_another_size_is_left_at_once(tmp_path: Path) -> No
     with serve() as wrong, serve() as right:
         with pytest.raises(KdsharpError, match="300000 bytes instead of 7"):
             downloads.download(wrong.url, tmp_path / "a", size=7)
-        assert list(tmp_path.iterdir()) == []
+        assert left(tmp_path) == []
         downloads.download([wrong.url + "x", right.url], tmp_path / "a", SHA, len(PAYLOAD))
 
 
@@ -201,7 +216,7 @@ def test_no_room_is_said_before_a_byte_comes(tmp_path: Path, monkeypatch: pytest
     with serve() as server, pytest.raises(KdsharpError) as error:
         downloads.download(server.url, tmp_path / "a", SHA)
     one_sentence(error, "free some space")
-    assert list(tmp_path.iterdir()) == []
+    assert left(tmp_path) == []
 
 
 def test_server_without_ranges_starts_over(tmp_path: Path) -> None:
@@ -217,7 +232,7 @@ def test_wrong_hash_leaves_no_file(tmp_path: Path) -> None:
     with serve() as server, pytest.raises(KdsharpError) as error:
         downloads.download(server.url, path, "0" * 64)
     one_sentence(error, "weights.pth", "sha256")
-    assert list(tmp_path.iterdir()) == []
+    assert left(tmp_path) == []
 
 
 def test_a_wrong_file_of_the_user_is_kept(tmp_path: Path) -> None:
@@ -261,8 +276,9 @@ def archive(tmp_path: Path) -> Path:
 def test_unpack_goes_on_where_it_stopped(archive: Path, tmp_path: Path) -> None:
     folder = downloads.unpack(archive, tmp_path / "out")
     first = (folder / "a.png").stat().st_mtime_ns
-    (folder / "folder" / "b.png").write_bytes(b"half")
-    downloads.unpack(archive, folder)
+    for wrong in (b"half", bytes(50_000)):  # cut short; or of the right size, with another content
+        (folder / "folder" / "b.png").write_bytes(wrong)
+        downloads.unpack(archive, folder)
     assert (folder / "folder" / "b.png").read_bytes() == PAYLOAD[:50_000]
     assert (folder / "a.png").stat().st_mtime_ns == first
 
