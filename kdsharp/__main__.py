@@ -166,12 +166,12 @@ def _report(sections: list[str], path: Path | None) -> None:
 
 
 def _ablate(chosen: argparse.Namespace) -> None:
-    from kdsharp import ablation, data, files, systems, zoo
+    from kdsharp import ablation, files, systems, zoo
 
     recipe = systems.for_folder(_recipe(chosen), chosen.photos)
-    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0).train
-    held_out = (data.list_pairs if data.is_paired(chosen.validation) else data.list_photos)(
-        chosen.validation, recipe.store.crop
+    photos, held_out = (
+        systems.photos_of(recipe, chosen.profile, folder, held_out=0, parts=("train",)).train
+        for folder in (chosen.photos, chosen.validation)
     )
     own = recipe.teacher if recipe.teacher != zoo.FIDELITY_TEACHER else None
     teacher = chosen.teacher or own or zoo.PERCEPTUAL_TEACHER
