@@ -60,8 +60,9 @@ def load(name_or_path: str | Path) -> tuple[nn.Module, Recipe]:
 
 def recipe_of(path: Path) -> Recipe:
     """The recipe that a network of ours was made by. Raises KdsharpError for a file that `save` did not write."""
+    metadata = _metadata(path)
     try:
-        return recipes.from_dict(json.loads(_metadata(path)[_RECIPE]))
+        return recipes.from_dict(json.loads(metadata[_RECIPE]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise KdsharpError(_FOREIGN.format(path)) from error
     except KdsharpError as error:

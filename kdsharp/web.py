@@ -157,6 +157,10 @@ def serve(host: str = "127.0.0.1", port: int = 8000, threads: int = 8, **options
     log.info("http://%s:%d (stop with Ctrl-C)", host, port)
     try:
         waitress.serve(app, host=host, port=port, threads=threads, ident="kdsharp", _quiet=True)
+    except ValueError as error:  # waitress's own word for a name that no address belongs to
+        raise KdsharpError(
+            f"There is no host '{host}' on this machine: give an address as 127.0.0.1."
+        ) from error
     except OSError as error:
         raise KdsharpError(
             f"Port {port} cannot be used ({error.strerror}): choose another with --port."
