@@ -40,7 +40,7 @@ class Start:
 
 
 def begin(profile: str = AUTO, keep_in: str = "", system: str = "video-call", run: str = "student") -> Start:
-    """Settle the profile and the kept folder, and bring back what is kept of run `run` and of the results.
+    """Settle the profile and the kept folder, and bring back what is kept of run `run`'s student and of the results.
 
     Args:
         profile: one of `recipes.PROFILES`; `auto` takes KDSHARP_PROFILE where it is set, else what was chosen with the
@@ -57,10 +57,9 @@ def begin(profile: str = AUTO, keep_in: str = "", system: str = "video-call", ru
         _remember(kept, chosen)
     suffix = "" if chosen == "quick" else f"-{chosen}"
     course = files.work_dir() / "course"
-    folder = course / f"{run}{suffix}"
-    keep.fetch_all(folder)
+    student = course / f"{run}{suffix}" / "student.safetensors"
+    keep.fetch(student)  # training brings back the rest of its run itself
     keep.fetch_all(course / "results")
-    student = folder / "student.safetensors"
     parts = [
         _machine(gpus),
         f"profile {chosen} ({why})",

@@ -217,7 +217,7 @@ def test_a_new_machine_finds_the_student_of_the_last(own_root: Path, monkeypatch
         first_cells("05", own_root, "view.result()", kept)
     )
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "second"))
-    said = run(first_cells("05", own_root, "is ready: notebook 06", kept))
+    said = run(first_cells("05", own_root, "is ready: notebooks 06", kept))
     assert "This run was finished before." in said and "your student: found" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "third"))
     said = run(first_cells("06", own_root, "guide.name", kept.splitlines()[1]))
