@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 
 from kdsharp import data, pictures, sharpen
 from kdsharp.__main__ import main
@@ -151,6 +151,64 @@ def test_a_folder_is_taken_up_where_it_was(
     assert main(["sharpen", str(source), str(out), "--force"]) == 0
     assert (out / "c.bmp.png").stat().st_mtime_ns != made["c.bmp.png"]
     assert main(["sharpen", str(source), str(source / "inside")]) == 2
+
+
+def test_a_folder_of_everything(
+    photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two files never become one, hidden ones are passed over, and what is left out is said."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    (source / "__MACOSX").mkdir(parents=True)
+    Image.fromarray(photo).save(source / "c.bmp")
+    Image.fromarray(photo[:40]).save(source / "c.bmp.png")
+    Image.fromarray(photo).save(source / "x.jfif", "JPEG")
+    made = {"c.bmp.png": (40, 120), "c.bmp.2.png": (96, 120), "x.jfif": (96, 120)}
+    if features.check("avif"):
+        Image.fromarray(photo).save(source / "still.avif")
+        made["still.avif.png"] = (96, 120)
+    for name in ("._x.png", ".hidden.jpg", "__MACOSX/c.png"):
+        (source / name).write_bytes(b"Mac OS X")
+    for name in ("ani.gif", "new.heic", "clip.mp4", "clip.TS"):
+        (source / name).write_bytes(b"something else")
+    assert pictures.sharpen_folder(source, out, student) == []
+    assert {path.name: read(path).shape[:2] for path in out.iterdir()} == made
+    assert len(caplog.messages) == 1
+    assert all(name in caplog.text for name in ("ani.gif", "new.heic", "clip.mp4", "clip.TS"))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("from three libraries down\nat 0x0"), OSError(36, "x")]
+)
+def test_one_bad_picture_does_not_end_a_folder(photo: np.ndarray, tmp_path: Path, error: Exception) -> None:
+    class Fails:
+        scale = 1
+
+        def __call__(self, image: np.ndarray) -> np.ndarray:
+            if len(image) == 40:
+                raise error
+            return image
+
+    (tmp_path / "in").mkdir()
+    for name, rows in (("a.png", 96), ("b.png", 40), ("c.png", 95)):
+        Image.fromarray(photo[:rows]).save(tmp_path / "in" / name)
+    (problem,) = pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", Fails())
+    assert "b.png" in problem and "\n" not in problem and problem.endswith(".")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "c.png"}
+    with pytest.raises(KdsharpError, match=r"b\.png"):
+        pictures.sharpen_file(tmp_path / "in" / "b.png", tmp_path / "b.png", Fails())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"strength": float("nan")}, {"strength": -0.1}, {"jobs": 0}, {"jobs": 10**9}]
+)
+def test_numbers_out_of_range_are_said_once(
+    photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path, wrong: dict
+) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo).save(tmp_path / "in" / "a.png")
+    with pytest.raises(KdsharpError, match="between"):
+        pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student, **wrong)
+    assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_overwritten_unless_asked(photo: np.ndarray, tmp_path: Path) -> None:
