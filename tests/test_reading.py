@@ -187,6 +187,17 @@ def test_blocks_are_held_against_the_tags(place: int, change: int) -> None:
     assert np.array_equal(first, second) and first.tobytes() in bytes(content)
 
 
+@pytest.mark.parametrize("big", [False, True])
+def test_tags_cannot_fill_the_memory(big: bool) -> None:
+    """A thousand tags that all name the same megabyte: a parser that copies each would hold a gigabyte."""
+    head, entry = ("<2sHHHQ", "<HHQQ") if big else ("<2sHI", "<HHII")
+    start = struct.pack(head, *((b"II", 43, 8, 0, 16) if big else (b"II", 42, 8)))
+    tags = b"".join(struct.pack(entry, number, 1, 2**20, 100) for number in range(1000, 2000))
+    content = start + struct.pack("<Q" if big else "<H", 1000) + tags + bytes(2**20 + 100)
+    with pytest.raises(KdsharpError, match="claim more"):
+        reading.decode(content)
+
+
 def test_deep_png_of_each_kind() -> None:
     for pixels in (GREY[..., None], RGB[..., :2], RGB, RGBA):
         assert np.array_equal(pngs.read_deep(pngs.write_deep(pixels)), pixels)
