@@ -110,9 +110,7 @@ def sharpen_folder(
     found = visible(source, data.SUFFIXES)
     if left_out := [path.relative_to(source).as_posix() for path in visible(source, LEFT_OUT)]:
         more = f" and {len(left_out) - 10} more" if len(left_out) > 10 else ""
-        log.warning(
-            "left out of %s, for pictures of other kinds: %s%s", source, ", ".join(left_out[:10]), more
-        )
+        log.warning("%s: left out, as they are of other kinds: %s%s", source, ", ".join(left_out[:10]), more)
     if not found:
         raise KdsharpError(f"{source} holds no picture ({', '.join(data.SUFFIXES)}).")
     outputs = _outputs(found, source, destination)

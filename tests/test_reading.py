@@ -210,6 +210,7 @@ def test_deep_png_of_each_kind() -> None:
         assert np.array_equal(mine[..., order] if mine.ndim == 3 else mine, pixels)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9, 0.99])
 @pytest.mark.parametrize("kind", [".png", ".tif"])
 def test_a_truncated_deep_file_is_refused(kind: str, kept: float) -> None:
