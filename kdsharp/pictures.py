@@ -5,6 +5,7 @@
 """
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 TILE, CONTEXT = 2048, 128  # pixels; multiples of what networks fold by
 MOST_JOBS = 64
+LONGEST_NAME = 255  # bytes, of a file on most systems
 # Pictures and videos that a folder may hold and that are not sharpened there: they are named, not passed over.
 LEFT_OUT = (
     *(
@@ -76,8 +78,8 @@ def sharpen_file(
     """
     source, destination = Path(source), Path(destination)
     check_strength(strength)
-    files.check_output(source, destination, FORMATS, force)
     with _named(source):
+        files.check_output(source, destination, FORMATS, force)
         picture = read(source)
         check(picture, destination, student.scale)
         write(destination, sharpened(picture, student, strength))
@@ -96,7 +98,8 @@ def sharpen_folder(
 
     While one picture goes through the network, `jobs` (1 to 64) others are decoded and encoded. Hidden files are passed
     over; pictures and videos of other kinds are named in a warning. Returns what went wrong, one sentence a picture.
-    Raises KdsharpError if there is no picture, if `destination` lies inside `source`, and for numbers out of range.
+    Raises KdsharpError if there is no picture, if `destination` lies inside `source`, if another run writes there, and
+    for numbers out of range.
     """
     source, destination = Path(source), Path(destination)
     check_strength(strength)
@@ -107,25 +110,28 @@ def sharpen_folder(
     found = visible(source, data.SUFFIXES)
     if left_out := [path.relative_to(source).as_posix() for path in visible(source, LEFT_OUT)]:
         more = f" and {len(left_out) - 10} more" if len(left_out) > 10 else ""
-        log.warning(
-            "left out of %s, for pictures of other kinds: %s%s", source, ", ".join(left_out[:10]), more
-        )
+        log.warning("%s: left out, as they are of other kinds: %s%s", source, ", ".join(left_out[:10]), more)
     if not found:
         raise KdsharpError(f"{source} holds no picture ({', '.join(data.SUFFIXES)}).")
     outputs = _outputs(found, source, destination)
-    todo = [path for path in found if force or not outputs[path].exists()]
-    if len(todo) < len(found):
-        log.info("%d of %d pictures are there already", len(found) - len(todo), len(found))
+    with files.only_one(destination):
+        todo = {path: output for path, output in outputs.items() if force or not os.path.exists(output)}
+        if len(todo) < len(found):
+            log.info("%d of %d pictures are there already", len(found) - len(todo), len(found))
+        return _sharpen_all(todo, student, strength, jobs)
+
+
+def _sharpen_all(todo: dict[Path, Path], student: Sharpener, strength: float, jobs: int) -> list[str]:
     one_at_a_time = threading.Lock()  # the network has all cores to itself
 
     def work(path: Path) -> str | None:
         try:
             with _named(path):
                 picture = read(path)
-                check(picture, outputs[path], student.scale)
+                check(picture, todo[path], student.scale)
                 with one_at_a_time:
                     result = sharpened(picture, student, strength)
-                write(outputs[path], result)
+                write(todo[path], result)
         except KdsharpError as error:
             return str(error)
         return None
@@ -172,7 +178,12 @@ def spread(picture: Picture) -> np.ndarray:
 
 
 def _in_tiles(image: np.ndarray, student: Sharpener) -> np.ndarray:
-    """The student over a picture of any size: each tile sees so much around it that no seam can be."""
+    """The student over a picture of any size: each tile sees so much around it that no seam can be.
+
+    One of a single value holds nothing to sharpen and stays: a network's own error (20 of 65535) would be all it shows.
+    """
+    if image.min() == image.max():
+        return np.full((image.shape[0] * student.scale, image.shape[1] * student.scale, 3), image[0, 0])
     run = student.deep if image.dtype == np.uint16 else student
     height, width = image.shape[:2]
     if max(height, width) <= TILE:
@@ -196,7 +207,9 @@ def _outputs(found: list[Path], source: Path, destination: Path) -> dict[Path, P
     taken = set(outputs.values())
     for path, place in same.items():
         if path not in outputs:
-            outputs[path], number = place.with_name(f"{place.name}.png"), 1
+            named = place.with_name(f"{place.name}.png")
+            long = len(os.fsencode(named.name)) > LONGEST_NAME
+            outputs[path], number = place.with_suffix(".png") if long else named, 1
             while outputs[path] in taken:
                 number += 1
                 outputs[path] = place.with_name(f"{place.name}.{number}.png")

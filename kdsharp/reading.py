@@ -233,6 +233,8 @@ def _of_tiff(content: bytes, tags: tiffs.Tags) -> Extras:
         if value is not None and not str(value).startswith(_LAYOUTS):
             kept[tag] = value
     for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if isinstance(place := found.get(part), int):
+            tiffs.check_directory(content, place)
         if inner := found.get_ifd(part):
             kept.get_ifd(part).update(inner)
     per_inch = {2: 1, 3: 2.54}.get(tags.get(tiffs.UNIT, 2))

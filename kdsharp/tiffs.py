@@ -17,7 +17,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Tags
 from kdsharp.errors import KdsharpError
 
 MAGIC, BIG = (b"II*\0", b"MM\0*", b"II+\0"), ord("+")  # how a file begins; with + it is a BigTIFF
-MOST_PICTURES = 1000
+MOST_PICTURES = 100  # smaller copies that are looked at
+TYPE_BYTES = (1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # of the types of tags 1 to 18
 # Tags of TIFF 6.0, by number.
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 OFFSETS, SAMPLES, ROWS, COUNTS, LARGEST, PLANAR, PREDICTOR = 273, 277, 278, 279, 281, 284, 317
@@ -40,7 +41,7 @@ _KINDS = {(1, 16): "u2", (1, 32): "u4", (2, 32): "i4", (3, 16): "f2", (3, 32): "
 
 
 def directories(content: bytes) -> list[Tags]:
-    """The tags of each picture in a TIFF, without smaller copies of the first; nothing, if it is no TIFF.
+    """The tags of the first two pictures in a TIFF, smaller copies of the first left out; none, if it is no TIFF.
 
     Pillow's parser of tags does the work, also for samples that Pillow itself cannot read.
     """
@@ -48,12 +49,31 @@ def directories(content: bytes) -> list[Tags]:
         return []
     found, handle = [], BytesIO(content)
     tags = Tags(content[: 16 if content[2] == BIG else 8])
-    while tags.next and len(found) < MOST_PICTURES:
+    for _ in range(MOST_PICTURES):
+        if not tags.next or len(found) > 1:
+            break
+        check_directory(content, tags.next)
         handle.seek(tags.next)
         tags.load(handle)
         if not (found and tags.get(SUBFILE, 0) & 1):
             found.append(copy(tags))
     return found
+
+
+def check_directory(content: bytes, place: int) -> None:
+    """See that the tags listed at a place claim no more bytes than a file can hold: each may name the same ones again.
+
+    Raises ValueError otherwise, before a parser fills the memory with them.
+    """
+    order, big = "<" if content[:1] == b"I" else ">", content[2] == BIG
+    (count,) = struct.unpack_from(f"{order}{'Q' if big else 'H'}", content, place)
+    entry = np.dtype(
+        [("tag", "u2"), ("type", "u2"), ("count", "u8" if big else "u4"), ("at", "u8" if big else "u4")]
+    )
+    listed = np.frombuffer(content, entry.newbyteorder(order), min(count, 2**16), place + (8 if big else 2))
+    sizes = np.array([0, *TYPE_BYTES])[np.where(listed["type"] <= len(TYPE_BYTES), listed["type"], 0)]
+    if (sizes * listed["count"].astype(np.float64)).sum() > 2 * len(content):
+        raise ValueError("its tags claim more than it holds")
 
 
 def is_deep(tags: Tags) -> bool:

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 
-from kdsharp import data, pictures, sharpen
+from kdsharp import data, files, pictures, sharpen
 from kdsharp.__main__ import main
 from kdsharp.errors import KdsharpError
 
@@ -34,6 +34,11 @@ def exif(orientation: int) -> bytes:
 def read(path: Path) -> np.ndarray:
     with Image.open(path) as opened:
         return np.array(opened)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Without the hidden one by which a run keeps others out."""
+    return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
@@ -140,17 +145,96 @@ def test_a_folder_is_taken_up_where_it_was(
     (source / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no")
     (source / "notes.txt").write_text("no picture")
     assert main(["sharpen", str(source), str(out), "--jobs", "3"]) == 1
-    made = {str(path.relative_to(out)): path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    made = {str(path.relative_to(out)): path.stat().st_mtime_ns for path in files_in(out)}
     assert set(made) == {"a.png", "deep/er/ü b.jpg", "c.bmp.png"}
     assert "broken.png" in caplog.text and "1 pictures could not" in capsys.readouterr().out
     (out / "a.png").unlink()
     (source / "broken.png").unlink()
     assert main(["sharpen", str(source), str(out)]) == 0
-    again = {str(path.relative_to(out)): path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    again = {str(path.relative_to(out)): path.stat().st_mtime_ns for path in files_in(out)}
     assert {name for name in made if again[name] != made[name]} == {"a.png"}
     assert main(["sharpen", str(source), str(out), "--force"]) == 0
     assert (out / "c.bmp.png").stat().st_mtime_ns != made["c.bmp.png"]
     assert main(["sharpen", str(source), str(source / "inside")]) == 2
+
+
+def test_a_folder_of_everything(
+    photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two files never become one, hidden ones are passed over, and what is left out is said."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    (source / "__MACOSX").mkdir(parents=True)
+    Image.fromarray(photo).save(source / "c.bmp")
+    Image.fromarray(photo[:40]).save(source / "c.bmp.png")
+    Image.fromarray(photo).save(source / "x.jfif", "JPEG")
+    made = {"c.bmp.png": (40, 120), "c.bmp.2.png": (96, 120), "x.jfif": (96, 120)}
+    if features.check("avif"):
+        Image.fromarray(photo).save(source / "still.avif")
+        made["still.avif.png"] = (96, 120)
+    for name in ("._x.png", ".hidden.jpg", "__MACOSX/c.png"):
+        (source / name).write_bytes(b"Mac OS X")
+    for name in ("ani.gif", "new.heic", "clip.mp4", "clip.TS"):
+        (source / name).write_bytes(b"something else")
+    assert pictures.sharpen_folder(source, out, student) == []
+    assert {path.name: read(path).shape[:2] for path in files_in(out)} == made
+    assert len(caplog.messages) == 1
+    assert all(name in caplog.text for name in ("ani.gif", "new.heic", "clip.mp4", "clip.TS"))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("from three libraries down\nat 0x0"), OSError(36, "x")]
+)
+def test_one_bad_picture_does_not_end_a_folder(photo: np.ndarray, tmp_path: Path, error: Exception) -> None:
+    class Fails:
+        scale = 1
+
+        def __call__(self, image: np.ndarray) -> np.ndarray:
+            if len(image) == 40:
+                raise error
+            return image
+
+    (tmp_path / "in").mkdir()
+    for name, rows in (("a.png", 96), ("b.png", 40), ("c.png", 95)):
+        Image.fromarray(photo[:rows]).save(tmp_path / "in" / name)
+    (problem,) = pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", Fails())
+    assert "b.png" in problem and "\n" not in problem and problem.endswith(".")
+    assert {path.name for path in files_in(tmp_path / "out")} == {"a.png", "c.png"}
+    with pytest.raises(KdsharpError, match=r"b\.png"):
+        pictures.sharpen_file(tmp_path / "in" / "b.png", tmp_path / "b.png", Fails())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"strength": float("nan")}, {"strength": -0.1}, {"jobs": 0}, {"jobs": 10**9}]
+)
+def test_numbers_out_of_range_are_said_once(
+    photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path, wrong: dict
+) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo).save(tmp_path / "in" / "a.png")
+    with pytest.raises(KdsharpError, match="between"):
+        pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student, **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_run_a_folder(photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo).save(tmp_path / "in" / "a.png")
+    with files.only_one(tmp_path / "out"), pytest.raises(KdsharpError, match="Another run"):
+        pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student)
+    assert pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student) == []
+
+
+def test_long_names(photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path) -> None:
+    """A name may have 255 bytes: what is written meanwhile needs another, and `.png` may not fit behind it."""
+    (tmp_path / "in").mkdir()
+    names = ("é" * 125 + ".png", "b" * 251 + ".bmp", "b" * 251 + ".png")
+    for name in names:
+        Image.fromarray(photo).save(tmp_path / "in" / name)
+    problems = pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student)
+    assert {path.name for path in files_in(tmp_path / "out")} == {names[0], names[2]}
+    assert len(problems) == 1 and names[1] in problems[0]
+    with pytest.raises(KdsharpError, match="long"):
+        pictures.sharpen_file(tmp_path / "in" / names[0], tmp_path / ("x" * 300 + ".png"), student)
 
 
 def test_nothing_is_overwritten_unless_asked(photo: np.ndarray, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from kdsharp import data, pictures, sharpen
@@ -30,7 +33,9 @@ def photo() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def client():
-    return web.create_app(web.Limits(megabytes=2, megapixels=1.0, result_megapixels=4.0)).test_client()
+    return web.create_app(
+        web.Limits(megabytes=2, megapixels=1.0, result_megapixels=4.0, per_minute=10_000)
+    ).test_client()
 
 
 def encoded(image: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
@@ -77,6 +82,67 @@ def animated(photo: np.ndarray) -> bytes:
 
 def bomb() -> bytes:
     return encoded(np.zeros((8000, 8000), np.uint8), "PNG")  # 64 megapixels in 64 KB
+
+
+def planar(values: np.ndarray) -> bytes:
+    """A 16-bit TIFF whose samples lie in planes, as OpenCV does not read it."""
+    tifffile.imwrite(
+        buffer := BytesIO(), values.astype(np.uint16), photometric="rgb", planarconfig="separate"
+    )
+    return buffer.getvalue()
+
+
+def test_nobody_gets_what_was_in_memory(client, photo: np.ndarray) -> None:
+    """Visitors before have left their pictures there; the answer to a black one holds nothing."""
+    for _ in range(4):
+        assert send(client, planar(photo.transpose(2, 0, 1).astype(np.uint16) * 257)).status_code == 200
+        answer = send(client, planar(np.zeros((3, 64, 96))))
+        assert answer.status_code == 200
+        assert not web.cv2.imdecode(np.frombuffer(answer.data, np.uint8), web.cv2.IMREAD_UNCHANGED).any()
+
+
+ODD = {
+    "float RGB": lambda photo: {"data": (photo / 255).astype(np.float32), "photometric": "rgb"},
+    "grey and alpha": lambda photo: {
+        "data": photo[..., :2].astype(np.uint16) * 257,
+        "photometric": "minisblack",
+        "extrasamples": ["unassalpha"],
+        "planarconfig": "contig",
+    },
+    "signed": lambda photo: {"data": photo[..., 0].astype(np.int16) - 128},
+    "inks": lambda photo: {"data": photo[..., [0, 1, 2, 0]].astype(np.uint16), "photometric": "separated"},
+    "no number": lambda photo: {"data": np.full((9, 9), np.nan, np.float32)},
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_tiffs_get_a_picture_or_a_sentence(client, photo: np.ndarray, kind: str) -> None:
+    tifffile.imwrite(buffer := BytesIO(), **ODD[kind](photo))
+    answer = send(client, buffer.getvalue())
+    if kind in ("float RGB", "grey and alpha"):
+        assert answer.status_code == 200
+    else:
+        assert answer.status_code == 400 and "8 or 16 bits" in answer.json["error"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    kind=st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "TIFF", "planar"]),
+    edits=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), max_size=4),
+    kept=st.one_of(st.just(1.0), st.floats(0, 1)),
+)
+def test_no_upload_is_a_fault_of_the_server(
+    client, photo: np.ndarray, kind: str, edits: list, kept: float
+) -> None:
+    small = photo[:20, :30]
+    content = bytearray(planar(small.transpose(2, 0, 1)) if kind == "planar" else encoded(small, kind))
+    content = content[: int(kept * len(content))]
+    for place, value in edits if content else []:
+        content[int(place**3 * len(content))] = value
+    answer = send(client, bytes(content))
+    assert answer.status_code in (200, 400, 413, 415)
+    assert answer.status_code == 200 or len(answer.json["error"]) > 10
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
