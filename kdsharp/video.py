@@ -41,7 +41,6 @@ _ONLY_READ = (
     ".ogv",
     ".y4m",
 )
-_NAME_BYTES = 255  # as long as a file's name may be on Linux, macOS and Windows
 _BACK = Fraction(1, 10)  # seconds by which a clock that goes back counts as a new one
 _END = object()
 
@@ -90,20 +89,23 @@ def sharpen_video(
     return count
 
 
-def write_video(path: Path, frames: Iterable[np.ndarray], rate: float = 25, quality: int = 18) -> int:
-    """`uint8` RGB frames of one size (even sides) as H.264, whole or not at all; returns their number.
+def write_video(
+    path: Path, frames: Iterable[np.ndarray], rate: float = 25, quality: int = 18, source: Path | None = None
+) -> int:
+    """`uint8` RGB frames of one size (even sides) as H.264 (VP9 in WebM), whole or not at all; returns their number.
 
-    Raises KdsharpError if there is no frame, or as `sharpen_video` does.
+    `source` is what the frames are read from, for messages. Raises KdsharpError if there is no frame, or as
+    `sharpen_video` does.
     """
     av, stream, count = pyav(), None, 0
-    with _whole_or_not(path, path) as part, av.open(str(part), "w") as made:
+    codec = "libvpx-vp9" if path.suffix.lower() == ".webm" else "libx264"
+    with _whole_or_not(source or path, path) as part, av.open(str(part), "w") as made:
         for image in frames:
             count += 1
             if stream is None:
-                options = {"crf": str(quality), "preset": "veryfast"}
-                stream = made.add_stream(
-                    "libx264", rate=Fraction(rate).limit_denominator(1001), options=options
-                )
+                options = video_encoder.options(codec, quality, "veryfast")
+                rate = Fraction(rate).limit_denominator(1001)
+                stream = made.add_stream(codec, rate=rate, options=options, bit_rate=0)
                 stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = "yuv420p"
             made.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
@@ -117,10 +119,6 @@ def write_video(path: Path, frames: Iterable[np.ndarray], rate: float = 25, qual
 def _whole_or_not(source: Path, destination: Path) -> Iterator[Path]:
     """A name to write to, which becomes `destination` if nothing goes wrong; FFmpeg's errors in a sentence."""
     av = pyav()
-    if len(os.fsencode(destination.name)) > _NAME_BYTES:
-        raise KdsharpError(
-            f"The name {destination.name[:40]}... is longer than {_NAME_BYTES} bytes: shorten it."
-        )
     # Short, and no other thread's; the ending tells FFmpeg what to write.
     part = destination.with_name(f".{uuid.uuid4().hex}{destination.suffix}")
     try:
@@ -140,42 +138,52 @@ def _whole_or_not(source: Path, destination: Path) -> Iterator[Path]:
 def _copy(
     given: Any, made: Any, destination: Path, student: Sharpener, strength: float, quality: int, preset: str
 ) -> tuple[int, dict[int, int]]:
-    """All packets from one container to the other, the pictures sharpened on the way."""
-    pictures, name = video_streams.picture(given), destination.name
+    """All packets to the other container, the pictures sharpened: the number of frames, and where each stream went."""
+    pictures, name, scale = video_streams.picture(given), destination.name, student.scale
     if pictures is None:
         raise KdsharpError(f"{given.name} holds no video.")
-    items = _ahead(unpacked(given, pictures))
-    held, first = _until_a_frame(items)  # the streams can be described when a picture has been seen
-    if first is None:
-        raise KdsharpError(f"{given.name} holds no picture that can be decoded.")
-    chosen = video_encoder.choose(first, pictures, destination.suffix.lower(), student.scale, name)
-    covers = {packet.stream.index: bytes(packet) for packet in held if video_streams.is_cover(packet.stream)}
-    written, routes, places = video_streams.add_all(
-        given,
-        made,
-        pictures,
-        lambda: video_encoder.add(made, pictures, first, chosen, student.scale, quality, preset),
-        covers,
-        name,
-    )
-    expected = pictures.frames or int((given.duration or 0) / 1e6 * float(pictures.average_rate or 0))
-    clock, size, count, last = Fraction(written.codec_context.time_base), None, 0, -(1 << 62)
-    sharp = _ahead(_sharpened(chain([first], items), student, strength, chosen))
+    # Closed whatever happens: a thread that still reads a file that is closed would end the whole program.
+    with contextlib.closing(_ahead(unpacked(given, pictures))) as items:
+        held, first = _until_a_frame(items)  # the streams can be described when a picture has been seen
+        if first is None:
+            raise KdsharpError(f"{given.name} holds no picture that can be decoded.")
+        chosen = video_encoder.choose(first, pictures, destination.suffix.lower(), scale, name)
+        written, routes, places = video_streams.add_all(
+            given,
+            made,
+            pictures,
+            lambda: video_encoder.add(made, pictures, first, chosen, scale, quality, preset),
+            {packet.stream.index: bytes(packet) for packet in held if video_streams.is_cover(packet.stream)},
+            name,
+        )
+        sharp = _ahead(_sharpened(chain([first], items), student, strength, chosen))
+        with contextlib.closing(sharp):
+            count = _write(chain(held, sharp), made, written, routes, _expected(given, pictures), name)
+    return count, places
+
+
+def _write(
+    items: Iterable[Any],
+    made: Any,
+    written: Any,
+    routes: dict[int, video_streams.Route],
+    expected: int,
+    name: str,
+) -> int:
+    """Encode frames and pass packets on to their streams, to the end; returns the number of frames."""
+    clock, size, count, last = Fraction(written.codec_context.time_base), None, 0, None
     with tqdm(total=expected or None, unit="frame") as progress:
-        for item in chain(held, sharp):
+        for item in items:
             if not hasattr(item, "planes"):
                 if route := routes.get(item.stream.index):
                     made.mux(route(item))
                 continue
-            if size not in (None, (item.width, item.height)) and count:
-                log.warning(
-                    "%s: the pictures change to %dx%d: scaled to the first one's size",
-                    name,
-                    item.width,
-                    item.height,
-                )
+            if size not in (None, (item.width, item.height)):
+                new = f"{item.width}x{item.height}"
+                log.warning("%s: the pictures change to %s: scaled to the first one's size", name, new)
             size = item.width, item.height
-            item.pts = last = max(last + 1, round(item.pts * Fraction(item.time_base) / clock))
+            tick = round(item.pts * Fraction(item.time_base) / clock)
+            item.pts = last = tick if last is None else max(last + 1, tick)
             item.time_base = clock
             item.pict_type = 0  # the encoder chooses its own key frames
             made.mux(written.encode(item))
@@ -184,7 +192,12 @@ def _copy(
         for route in routes.values():
             made.mux(route(None))
         made.mux(written.encode(None))
-    return count, places
+    return count
+
+
+def _expected(given: Any, pictures: Any) -> int:
+    """How many frames there will be, as far as the file says; else 0."""
+    return pictures.frames or int((given.duration or 0) / 1e6 * float(pictures.average_rate or 0))
 
 
 def _until_a_frame(items: Iterator[Any]) -> tuple[list, Any]:

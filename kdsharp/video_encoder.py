@@ -91,10 +91,12 @@ def _has_alpha(frame: Any) -> bool:
 
 def add(made: Any, pictures: Any, first: Any, chosen: Pictures, scale: int, quality: int, preset: str) -> Any:
     """A stream of the container `made` for frames like `first`, with the times, rotation and colours that were read."""
+    from av.codec.context import Flags
+
     # Streams of a constant rate, as AVI's are, count frames; all others keep the clock of what was read.
     rate = Fraction(pictures.average_rate or 25)
-    options = _options(chosen.codec, quality, preset, first)
-    written = made.add_stream(chosen.codec, rate=rate, options=options, bit_rate=0)
+    told = options(chosen.codec, quality, preset, _parameters(chosen.codec, first))
+    written = made.add_stream(chosen.codec, rate=rate, options=told, bit_rate=0)
     written.width, written.height, written.pix_fmt = first.width * scale, first.height * scale, chosen.pixels
     context, before = written.codec_context, pictures.codec_context
     context.time_base = 1 / rate if made.format.name == "avi" else first.time_base
@@ -109,7 +111,7 @@ def add(made: Any, pictures: Any, first: Any, chosen: Pictures, scale: int, qual
     if chosen.codec == "libx265" and made.format.name in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # the name under which Apple's players look for HEVC
     if chosen.interlaced:
-        context.flags |= _interlaced_flag()
+        context.flags |= Flags.interlaced_dct
     if matrix := first.side_data.get("DISPLAYMATRIX"):
         written.set_display_matrix(struct.unpack("9i", bytes(matrix)))
     return written
@@ -132,24 +134,23 @@ def is_full(frame: Any) -> bool:
     return frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj")
 
 
-def _options(codec: str, quality: int, preset: str, first: Any) -> dict[str, str]:
-    """Encoder options for x264's constant rate factor `quality` (0 to 51) and its preset."""
+def options(codec: str, quality: int, preset: str, parameters: str = "") -> dict[str, str]:
+    """Options of x264 for its constant rate factor (0 to 51) and preset, or their like for VP9; x265 takes the same."""
     if codec == "libvpx-vp9":  # its scale ends at 63
         return {"crf": str(quality * 63 // 51), "deadline": "good", "cpu-used": "5", "row-mt": "1"}
-    options = {"crf": str(quality), "preset": preset}
+    chosen = {"crf": str(quality), "preset": preset}
+    return chosen | ({f"{codec.removeprefix('lib')}-params": parameters} if parameters else {})
+
+
+def _parameters(codec: str, first: Any) -> str:
+    """What x264 and x265 are told of a film beyond FFmpeg's own options: HDR, and which field comes first."""
     display, light = _hdr(first)
     if codec == "libx265":
-        more = [
-            "log-level=error",
-            f"master-display={display}" * bool(display),
-            f"max-cll={light}" * bool(light),
-        ]
+        known = {"log-level": "error", "master-display": display, "max-cll": light}
     else:
-        more = [f"mastering-display={display}" * bool(display), f"cll={light}" * bool(light)]
-        more.append("bff=1" * (first.interlaced_frame and _bottom_first(first)))
-    if parameters := ":".join(filter(None, more)):
-        options[f"{codec.removeprefix('lib')}-params"] = parameters
-    return options
+        bottom_first = first.interlaced_frame and _bottom_first(first)
+        known = {"mastering-display": display, "cll": light, "bff": "1" if bottom_first else ""}
+    return ":".join(f"{name}={value}" for name, value in known.items() if value)
 
 
 def _hdr(first: Any) -> tuple[str, str]:
@@ -181,9 +182,3 @@ def _bottom_first(frame: Any) -> bool:
     graph.push(grey)
     graph.push(None)
     return not (graph.pull().to_ndarray() == grey.to_ndarray()[::2]).all()
-
-
-def _interlaced_flag() -> int:
-    from av.codec.context import Flags
-
-    return Flags.interlaced_dct
