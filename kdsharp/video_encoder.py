@@ -100,7 +100,8 @@ def add(made: Any, pictures: Any, first: Any, chosen: Pictures, scale: int, qual
     written.width, written.height, written.pix_fmt = first.width * scale, first.height * scale, chosen.pixels
     context, before = written.codec_context, pictures.codec_context
     context.time_base = 1 / rate if made.format.name == "avi" else first.time_base
-    context.sample_aspect_ratio = pictures.sample_aspect_ratio
+    if pictures.sample_aspect_ratio:  # else the file does not say
+        context.sample_aspect_ratio = pictures.sample_aspect_ratio
     context.color_range = FULL_RANGE if is_full(first) else before.color_range
     for name in ("colorspace", "color_primaries", "color_trc"):
         setattr(context, name, getattr(before, name))

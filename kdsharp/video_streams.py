@@ -174,7 +174,8 @@ def _text(stream: Any, made: Any, kind: str) -> Route:
 def _sound(stream: Any, made: Any, kind: str) -> Route:
     rate = 48000 if kind == "libopus" else stream.rate
     new = made.add_stream(kind, rate=rate)
-    new.codec_context.layout = stream.layout.name
+    # Old containers say how many channels there are, not where.
+    new.codec_context.layout = {1: "mono", 2: "stereo"}.get(stream.channels, stream.layout.name)
     _tag(stream, new, ("encoder",))
 
     def route(packet: Any) -> list:
