@@ -238,7 +238,7 @@ def _sharpen(chosen: argparse.Namespace) -> int:
     source, destination = chosen.input, chosen.output
     if not source.exists():
         raise KdsharpError(f"There is no file or folder {source}: check the name.")
-    is_video = source.suffix.lower() in video.SUFFIXES and source.is_file()
+    is_video = source.is_file() and video.is_video(source, destination)
     engine = chosen.engine or sharpen.best_engine(chosen.device, many_of_one_size=is_video)
     student = sharpen.load_student(chosen.student, chosen.device, engine)
     if is_video:

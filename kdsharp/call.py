@@ -3,6 +3,7 @@
 What a student is for, measured where it is used: H.264 with motion and its own key frames, not JPEG.
 """
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,10 +14,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
-from kdsharp import evaluate, files
+from kdsharp import evaluate, files, video_streams
 from kdsharp.errors import KdsharpError
 from kdsharp.sharpen import Sharpener
-from kdsharp.video import SUFFIXES, pyav, write_video
+from kdsharp.video import SUFFIXES, pyav, unpacked, write_video
 
 NAMES = ("original", "received", "sharpened")
 
@@ -31,10 +32,10 @@ def simulate(
 ) -> list[dict]:
     """Send a clip through a call of `kbps` kilobits a second and pictures of `size` (width, height), then sharpen it.
 
-    Writes original, received and sharpened pictures side by side into `destination`, and PSNR-Y (dB) and SSIM-Y of each
-    frame, received and sharpened, as JSON beside it (`table_of`). Returns those rows.
-    Raises KdsharpError if the clip cannot be read, is smaller than the call, or `destination` is there already, and
-    for a student that enlarges.
+    Writes original, received and sharpened pictures side by side into `destination`, and PSNR-Y (dB; None where the
+    pictures are equal) and SSIM-Y of each frame, received and sharpened, as JSON beside it (`table_of`). Returns those
+    rows. Raises KdsharpError if the clip cannot be read, is smaller than the call, or one of the two files is there
+    already (without `force`), and for a student that enlarges.
     """
     source, destination = Path(source), Path(destination)
     if student.scale != 1:
@@ -42,6 +43,7 @@ def simulate(
             "In a call the receiver has enlarged the picture already: take a student of scale 1."
         )
     files.check_output(source, destination, SUFFIXES, force)
+    files.check_output(source, table_of(destination), (".json",), force)
     if kbps < 1 or min(size) < 16 or any(side % 2 for side in size):
         raise KdsharpError(
             f"A call of {kbps} kbps and {size[0]}x{size[1]} cannot be: give even sides of 16 or more."
@@ -57,9 +59,10 @@ def simulate(
 
     try:
         with pyav().open(str(source)) as given:
-            if not given.streams.video:
+            pictures = video_streams.picture(given)
+            if pictures is None:
                 raise KdsharpError(f"{source} holds no video.")
-            write_video(destination, shown(given), given.streams.video[0].average_rate or 25)
+            write_video(destination, shown(given), pictures.average_rate or 25, source=source)
     except pyav().error.FFmpegError as error:
         raise KdsharpError(f"{source} could not be read ({error.strerror}): is it a video?") from error
     files.write_json(table_of(destination), rows)
@@ -72,19 +75,28 @@ def table_of(destination: Path) -> Path:
 
 
 def summary(rows: list[dict]) -> str:
-    """The means over all frames, and in how many the sharpened picture is closer to the original."""
-    means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "frame"}
-    better = np.mean([row["sharpened_psnr_y"] > row["received_psnr_y"] for row in rows])
-    return (
-        f"{len(rows)} frames: received {means['received_psnr_y']:.2f} dB, SSIM {means['received_ssim_y']:.4f}; "
-        f"sharpened {means['sharpened_psnr_y']:.2f} dB, SSIM {means['sharpened_ssim_y']:.4f}; "
-        f"closer to the original in {better:.0%} of the frames"
-    )
+    """The means over all frames, and in how many the sharpened picture is closer to the original.
+
+    PSNR is that of the mean squared error over all frames, so that equal frames (black ones, say) do not decide it.
+    """
+    parts = []
+    for name in ("received", "sharpened"):
+        error = float(np.mean([_error(row[f"{name}_psnr_y"]) for row in rows]))
+        psnr = f"{-10 * np.log10(error):.2f} dB" if error > 0 else "no error"
+        parts.append(f"{name} {psnr}, SSIM {np.mean([row[f'{name}_ssim_y'] for row in rows]):.4f}")
+    better = np.mean([_error(row["sharpened_psnr_y"]) < _error(row["received_psnr_y"]) for row in rows])
+    return f"{len(rows)} frames: {'; '.join(parts)}; closer to the original in {better:.0%} of the frames"
+
+
+def _error(psnr: float | None) -> float:
+    """The mean squared error as a share of 255 squared; 0 for equal pictures."""
+    return 0.0 if psnr is None else 10 ** (-psnr / 10)
 
 
 def _through_call(given: Any, kbps: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each frame as it was, and as the receiver shows it: coded, decoded, and enlarged (bilinear); `uint8` RGB."""
-    sender, receiver = _codecs(given.streams.video[0], kbps, size)
+    pictures = video_streams.picture(given)
+    sender, receiver = _codecs(pictures, kbps, size)
     waiting: list[np.ndarray] = []  # a decoder may answer late
 
     def arrived(packets: list) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -94,7 +106,8 @@ def _through_call(given: Any, kbps: int, size: tuple[int, int]) -> Iterator[tupl
                 small = frame.to_ndarray(format="rgb24")
                 yield original, cv2.resize(small, original.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
-    for number, frame in enumerate(tqdm(given.decode(given.streams.video[0]), unit="frame")):
+    frames = (item for item in unpacked(given, pictures) if hasattr(item, "planes"))
+    for number, frame in enumerate(tqdm(frames, unit="frame")):
         picture = frame.to_ndarray(format="rgb24")[: frame.height // 2 * 2, : frame.width // 2 * 2]
         if picture.shape[1] < size[0] or picture.shape[0] < size[1]:
             raise KdsharpError(
@@ -122,7 +135,8 @@ def _codecs(pictures: Any, kbps: int, size: tuple[int, int]) -> tuple[Any, Any]:
 def _scores(number: int, original: np.ndarray, received: np.ndarray, sharp: np.ndarray) -> dict:
     row: dict = {"frame": number}
     for name, picture in (("received", received), ("sharpened", sharp)):
-        row[f"{name}_psnr_y"] = evaluate.psnr(picture, original)
+        psnr = evaluate.psnr(picture, original)
+        row[f"{name}_psnr_y"] = psnr if math.isfinite(psnr) else None  # JSON knows no infinity
         row[f"{name}_ssim_y"] = evaluate.ssim(picture, original)
     return row
 

@@ -31,6 +31,7 @@ CANNOT_WRITE = (
     errno.EEXIST,
 )
 _UNFINISHED = ".kdsharp-unfinished-"
+_LONGEST_NAME = 255  # bytes, on Linux; macOS and Windows count letters
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -154,6 +155,8 @@ def check_output(source: Path, destination: Path, endings: Iterable[str], force:
 
     The name must end in one of `endings`, and the file must not be the source, nor be there already without `force`.
     """
+    if len(os.fsencode(destination.name)) > _LONGEST_NAME:
+        raise KdsharpError(f"The name {destination.name[:40]}... is too long for a file: shorten it.")
     if destination.suffix.lower() not in endings:
         raise KdsharpError(f"Cannot write {destination.name}: give a name that ends in {', '.join(endings)}.")
     if destination.exists() and source.exists() and destination.samefile(source):

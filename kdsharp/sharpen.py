@@ -23,6 +23,7 @@ _scratch = threading.local()
 TORCH_ENGINES = ("torch", "compile", "cuda-graph")
 ENGINES = (*TORCH_ENGINES, *RUNTIMES)
 GPU_ENGINES = ("cuda-graph", *GPU_RUNTIMES)  # those that need one
+_COLOURS = "This student works on colours, not on luma: take call-s, call-m, x2-s or x4-s."
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,7 @@ class Sharpener:
             grey = np.repeat(plane[..., None], 3, axis=2)
             return np.ascontiguousarray(self.run.frame(grey)[..., 0])
         if self.run.colour != "luma":
-            raise KdsharpError(
-                "This student works on colours, not on luma: take call-s, call-m, x2-s or x4-s."
-            )
+            raise KdsharpError(_COLOURS)
         return self._through(plane[None])[0]
 
     def deep(self, image: np.ndarray) -> np.ndarray:
@@ -81,6 +80,23 @@ class Sharpener:
         else:
             colours = self.run(np.ascontiguousarray(colours.transpose(2, 0, 1))[None])[0].transpose(1, 2, 0)
         return np.rint(colours.clip(0, 1) * 65535).astype(np.uint16)
+
+    def deep_luma(self, plane: np.ndarray) -> np.ndarray:
+        """`float32` luma (H, W) in [0, 1] to (scale H, scale W): what `luma` does, without rounding to 8 bits.
+
+        A GPU's frames are bytes: there the change that they undergo is added to the finer plane.
+        """
+        if hasattr(self.run, "frame"):
+            coarse = np.rint(255 * plane).astype(np.uint8)
+            sharp = self.luma(coarse)
+            if self.scale > 1:
+                plane, coarse = (
+                    cv2.resize(x, sharp.shape[::-1], interpolation=cv2.INTER_CUBIC) for x in (plane, coarse)
+                )
+            return (plane + (sharp.astype(np.float32) - coarse) / 255).clip(0, 1)
+        if self.run.colour != "luma":
+            raise KdsharpError(_COLOURS)
+        return self.run(plane[None, None])[0, 0].clip(0, 1)
 
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Sharpen frames of one size after another; a GPU computes one while it sends and takes its neighbours."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsharp import call, data, sharpen
+from kdsharp import call, data, sharpen, video
 from kdsharp.__main__ import main
 from kdsharp.errors import KdsharpError
 
@@ -107,6 +107,42 @@ def test_faults_leave_nothing_behind(
     with pytest.raises(KdsharpError):
         call.simulate(source, out, student, 150, size)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_black_frame_decides_nothing(tmp_path: Path, student: sharpen.Sharpener) -> None:
+    """A clip that fades in begins with a frame that comes back exactly: no infinity, in no mean and in no JSON."""
+    source, out = tmp_path / "fade.mp4", tmp_path / "out.mp4"
+    photo = data.read_image(data.embedded_photos("val")[0])[:120, :160]
+    video.write_video(source, [np.uint8(photo * (number / 5)) for number in range(6)])
+    rows = call.simulate(source, out, student, 100, (80, 60))
+
+    def never(constant: str) -> None:
+        raise AssertionError(constant)
+
+    assert json.loads((tmp_path / "out.json").read_text(), parse_constant=never) == rows
+    assert rows[0]["received_psnr_y"] is None
+    errors = [0 if row["received_psnr_y"] is None else 10 ** (-row["received_psnr_y"] / 10) for row in rows]
+    assert f"received {-10 * np.log10(np.mean(errors)):.2f} dB" in call.summary(rows)
+    equal = (
+        {"frame": 0} | {f"{n}_psnr_y": None for n in call.NAMES} | {f"{n}_ssim_y": 1.0 for n in call.NAMES}
+    )
+    assert "received no error" in call.summary([equal])
+
+
+def test_a_table_that_is_there_is_kept(clip: Path, tmp_path: Path, student: sharpen.Sharpener) -> None:
+    mine, out = tmp_path / "out.json", tmp_path / "out.mp4"
+    mine.write_text("mine")
+    with pytest.raises(KdsharpError, match=r"out\.json is there already"):
+        call.simulate(clip, out, student, 300, (160, 120))
+    assert mine.read_text() == "mine" and not out.exists()
+    call.simulate(clip, out, student, 300, (160, 120), force=True)
+    assert len(json.loads(mine.read_text())) == COUNT
+
+
+def test_a_call_in_webm(clip: Path, tmp_path: Path, student: sharpen.Sharpener) -> None:
+    call.simulate(clip, tmp_path / "out.webm", student, 300, (160, 120))
+    with av.open(str(tmp_path / "out.webm")) as container:
+        assert container.streams.video[0].codec_context.name == "vp9"
 
 
 def test_the_command_line(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -12,7 +12,7 @@ from kdsharp.errors import KdsharpError
 
 av = pytest.importorskip("av")
 
-from kdsharp import video  # noqa: E402 (it is of use with PyAV only)
+from kdsharp import video, video_encoder, video_frames  # noqa: E402 (they are of use with PyAV only)
 
 WIDTH, HEIGHT, COUNT = 178, 100, 40
 
@@ -78,6 +78,25 @@ def packets(path: Path) -> list[tuple]:
         ]
 
 
+def luma(frame: av.VideoFrame) -> np.ndarray:
+    return video_frames.plane(frame.planes[0], frame.format.components[0].bits)
+
+
+def full_range(studio: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint((studio.astype(float) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+
+
+class Nothing:
+    """A student that leaves everything alone."""
+
+    scale = 1
+
+    def luma(self, plane: np.ndarray) -> np.ndarray:
+        return plane
+
+    deep_luma = luma
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
 def test_frames_times_and_sound_stay(suffix: str, tmp_path: Path, student: sharpen.Sharpener) -> None:
     source = write_clip(tmp_path / f"in{suffix}")
@@ -94,32 +113,29 @@ def test_what_comes_out_is_sharper_and_its_chroma_the_same(
     source = write_clip(tmp_path / "in.mp4", sound=False)
     video.sharpen_video(source, tmp_path / "out.mp4", student, quality=4)
     before, after = frames(source)[20], frames(tmp_path / "out.mp4")[20]
-    wanted = student.luma(video.cv2.LUT(video._plane(before.planes[0]), video._WIDEN))
-    found = video.cv2.LUT(video._plane(after.planes[0]), video._WIDEN)
-    assert np.abs(found.astype(int) - wanted).mean() < 1.5
-    assert np.abs(video._plane(after.planes[0]).astype(int) - video._plane(before.planes[0])).mean() > 0.5
+    wanted = student.luma(full_range(luma(before)))
+    assert np.abs(full_range(luma(after)).astype(int) - wanted).mean() < 1.5
+    assert np.abs(luma(after).astype(int) - luma(before)).mean() > 0.5
     for one, two in zip(before.planes[1:], after.planes[1:], strict=True):
-        assert np.abs(video._plane(one).astype(int) - video._plane(two)).mean() < 1
+        assert np.abs(video_frames.plane(one).astype(int) - video_frames.plane(two)).mean() < 1
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12])
 @pytest.mark.parametrize("full", [False, True])
-def test_a_luma_that_the_network_leaves_alone_comes_back_exactly(full: bool) -> None:
-    class Nothing:
-        scale = 1
-
-        def luma(self, plane: np.ndarray) -> np.ndarray:
-            return plane
-
-    frame = av.VideoFrame(256, 16, "yuv420p")
+def test_a_luma_that_the_network_leaves_alone_comes_back_exactly(full: bool, bits: int) -> None:
+    pixels = "yuv420p" if bits == 8 else f"yuv420p{bits}le"
+    frame = av.VideoFrame(1 << bits, 16, pixels)
     frame.color_range = 2 if full else 1
     frame.pts, frame.time_base = 0, Fraction(1, 25)
-    ramp = np.arange(256) if full else np.arange(256).clip(16, 235)
-    video._plane(frame.planes[0])[:] = ramp.astype(np.uint8)
+    unit = 1 << (bits - 8)
+    values = np.arange(1 << bits)
+    luma(frame)[:] = (values if full else values.clip(16 * unit, 235 * unit)).astype(luma(frame).dtype)
     for plane in frame.planes[1:]:
-        video._plane(plane)[:] = 77
-    out = video._sharp_frame(frame, Nothing(), 1.0)
-    assert np.array_equal(video._plane(out.planes[0]), video._plane(frame.planes[0]))
-    assert (video._plane(out.planes[1]) == 77).all() and out.color_range == frame.color_range
+        video_frames.plane(plane, bits)[:] = 77 * unit
+    out = video_frames.sharp(frame, Nothing(), 1.0, video_encoder.Pictures(pixels, bits, "libx264"))
+    assert np.array_equal(luma(out), luma(frame))
+    assert (video_frames.plane(out.planes[1], bits) == 77 * unit).all()
+    assert out.color_range == frame.color_range
 
 
 @pytest.mark.parametrize(("matrix", "full"), [(1, False), (5, True), (6, False)])
@@ -164,12 +180,12 @@ def test_broken_packets_are_survived(
     assert 5 < count <= COUNT and times == sorted(times)
 
 
-def test_other_pixel_formats_and_upscaling(tmp_path: Path) -> None:
+def test_upscaling(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mkv", sound=False, pixels="yuv444p")
     twice = sharpen.load_student("x2-s", engine="onnx")
     assert video.sharpen_video(source, tmp_path / "out.mp4", twice) == COUNT
     frame = frames(tmp_path / "out.mp4")[0]
-    assert (frame.width, frame.height, frame.format.name) == (2 * WIDTH, 2 * HEIGHT, "yuv420p")
+    assert (frame.width, frame.height, frame.format.name) == (2 * WIDTH, 2 * HEIGHT, "yuv444p")
 
 
 @pytest.mark.parametrize(
