@@ -137,8 +137,8 @@ def is_full(frame: Any) -> bool:
 
 def options(codec: str, quality: int, preset: str, parameters: str = "") -> dict[str, str]:
     """Options of x264 for its constant rate factor (0 to 51) and preset, or their like for VP9; x265 takes the same."""
-    if codec == "libvpx-vp9":  # its scale ends at 63
-        return {"crf": str(quality * 63 // 51), "deadline": "good", "cpu-used": "5", "row-mt": "1"}
+    if codec == "libvpx-vp9":  # its scale ends at 63; "good" takes ten times as long for a tenth fewer bytes
+        return {"crf": str(quality * 63 // 51), "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
     chosen = {"crf": str(quality), "preset": preset}
     return chosen | ({f"{codec.removeprefix('lib')}-params": parameters} if parameters else {})
 
