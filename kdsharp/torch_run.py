@@ -28,7 +28,15 @@ def start(network: nn.Module, device: str | None = None, engine: str = "torch") 
     if device.startswith("cuda"):
         return GpuRun(network, device, engine)
     network = network.to(device, memory_format=torch.channels_last)
-    return TorchRun(torch.compile(network) if engine == "compile" else network, device, network.colour)
+    return TorchRun(_compiled(network) if engine == "compile" else network, device, network.colour)
+
+
+def _compiled(network: nn.Module) -> nn.Module:
+    """Compiled for each size anew: one kernel for all sizes read beyond its planes on AVX2, and gave rubbish.
+
+    PyTorch 2.15, ATEN_CPU_CAPABILITY=avx2, the second size of frame; https://github.com/pytorch/pytorch/issues/172693.
+    """
+    return torch.compile(network, dynamic=False)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class GpuRun:
         self.device, self.colour, self.engine = device, network.colour, engine
         half = copy.deepcopy(network).half().to(device, memory_format=torch.channels_last)
         whole = WholeFrame(half).eval()
-        self.compiled = torch.compile(whole) if engine == "compile" else whole
+        self.compiled = _compiled(whole) if engine == "compile" else whole
         self._slots: dict[tuple[int, ...], list[_Slot]] = {}
         self._streams = [torch.cuda.Stream(device) for _ in range(IN_FLIGHT)]
 
