@@ -21,14 +21,27 @@ IN_FLIGHT = 3  # frames of a stream: one on its way up, one in the kernels, one 
 
 
 def start(network: nn.Module, device: str | None = None, engine: str = "torch") -> "TorchRun | GpuRun":
-    """A network in evaluation mode on a device. Raises KdsharpError where the engine needs a GPU and there is none."""
+    """A network in evaluation mode on a device. Raises KdsharpError where the engine cannot be used."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if engine == "cuda-graph" and not device.startswith("cuda"):
         raise KdsharpError("The engine 'cuda-graph' needs a GPU: take onnx or openvino on a processor.")
     if device.startswith("cuda"):
         return GpuRun(network, device, engine)
+    if engine == "compile" and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        raise KdsharpError(
+            "The engine 'compile' gives wrong pictures on this processor (PyTorch's code for AVX2 reads beyond its "
+            "planes): take onnx or openvino."
+        )
     network = network.to(device, memory_format=torch.channels_last)
-    return TorchRun(torch.compile(network) if engine == "compile" else network, device, network.colour)
+    return TorchRun(_compiled(network) if engine == "compile" else network, device, network.colour)
+
+
+def _compiled(network: nn.Module) -> nn.Module:
+    """Compiled for each size anew: code for all sizes can take planes for contiguous that are not, and give rubbish.
+
+    See https://github.com/pytorch/pytorch/issues/172693.
+    """
+    return torch.compile(network, dynamic=False)
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,7 @@ class GpuRun:
         self.device, self.colour, self.engine = device, network.colour, engine
         half = copy.deepcopy(network).half().to(device, memory_format=torch.channels_last)
         whole = WholeFrame(half).eval()
-        self.compiled = torch.compile(whole) if engine == "compile" else whole
+        self.compiled = _compiled(whole) if engine == "compile" else whole
         self._slots: dict[tuple[int, ...], list[_Slot]] = {}
         self._streams = [torch.cuda.Stream(device) for _ in range(IN_FLIGHT)]
 

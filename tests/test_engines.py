@@ -44,6 +44,8 @@ def needs(engine: str) -> str:
         pytest.importorskip("openvino")
     if engine == "compile" and not (shutil.which("c++") or shutil.which("g++")):
         pytest.skip("torch.compile needs a C++ compiler")
+    if engine == "compile" and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        pytest.skip("torch.compile gives wrong pictures on AVX2, and is refused there")
     if engine == "cuda-graph" and not torch.cuda.is_available():
         pytest.skip("no GPU at hand")
     provider = {"onnx-cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}.get(engine)
@@ -150,6 +152,15 @@ def test_onnx_runtime_does_not_pass_the_processor_off_as_a_gpu(monkeypatch: pyte
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     with pytest.raises(KdsharpError, match="cannot start CUDA"):
         runtime.OnnxNetwork(exported, provider="CUDA")
+
+
+def test_compile_is_refused_where_it_gives_wrong_pictures(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    with pytest.raises(KdsharpError, match="wrong pictures"):
+        kdsharp.load_student(saved, "cpu", "compile")
+    assert kdsharp.load_student(saved, "cpu", "torch").engine == "torch"
 
 
 def test_without_a_gpu_its_engine_says_so(saved: Path) -> None:
