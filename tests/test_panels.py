@@ -139,6 +139,13 @@ def run(tmp_path_factory: pytest.TempPathFactory):
     return recipe, targets.build(folder, data.embedded_photos("val"), recipe, None, "cpu")
 
 
+def test_a_recipe_past_the_sliders_stays_as_it_is() -> None:
+    """Few steps, or a wide network, set by hand: no slider that was not moved may change them."""
+    changes = ["training.steps=6", "training.patch=8", "student.options.channels=80", "losses.teacher=3.0"]
+    recipe = recipes.override(recipes.preset("video-call", "quick"), changes)
+    assert panels.hyperparameter_panel(recipe).recipe == recipe
+
+
 @pytest.mark.heavy
 def test_training_view_draws_while_it_runs_and_ends_with_a_student(run, tmp_path: Path) -> None:
     recipe, store = run

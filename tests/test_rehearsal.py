@@ -150,7 +150,7 @@ def test_a_rehearsal_takes_the_stand_ins_and_reaches_nothing_else(own_root: Path
     (own_root / "known.json").write_text(json.dumps(known))
     code = (
         "from kdsharp import data, recipes, teacher\n"
-        "assert recipes.preset('video-call').training.steps == 6\n"
+        "assert recipes.preset('video-call').training.steps == 50\n"
         "assert len(data.div2k('valid')) == 12\n"
         "assert data.read_image(data.cifar10('test', 4)[3]).shape == (32, 32, 3)\n"
         "assert teacher.load_teacher('realesr-general-x4v3').scale == 4\n"

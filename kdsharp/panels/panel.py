@@ -81,14 +81,17 @@ class Panel:
 
 
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> widgets.Widget:
-    """An integer or a float slider, as `step` is; it reports when it is let go, not on the way."""
+    """An integer or a float slider, as `step` is; it reports when it is let go, not on the way.
+
+    Its range grows to hold `value`: a recipe that was changed by hand stays as it is until a slider is moved.
+    """
     whole = isinstance(step, int)
     kind = widgets.IntSlider if whole else widgets.FloatSlider
     return kind(
         **({} if whole else {"readout_format": ".3g"}),
         value=value,
-        min=low,
-        max=high,
+        min=min(low, value),
+        max=max(high, value),
         step=step,
         description=name,
         continuous_update=False,

@@ -65,7 +65,7 @@ def short_presets(recipes: ModuleType) -> None:
         if profile == "quick":
             return recipe
         crop = min(96, recipe.store.crop)
-        changes = ["training.steps=6", "training.validate_every=3", "training.batch=2", "store.group=2"]
+        changes = ["training.steps=50", "training.validate_every=10", "training.batch=2", "store.group=2"]
         changes += [f"training.patch={min(32, crop // recipe.scale)}"]
         changes += [
             f"store.crop={crop}",
