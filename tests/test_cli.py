@@ -86,6 +86,7 @@ def test_a_published_network_teaches_by_its_name(tmp_path: Path) -> None:
     assert checkpoints.recipe_of(tmp_path / "run" / "student.safetensors").teacher == "call-s"
 
 
+@pytest.mark.heavy
 def test_train_evaluate_speed_sharpen(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """The whole chain from the command line on two photographs, tiny."""
     photos = tmp_path / "photos"

@@ -54,7 +54,11 @@ def needs(engine: str) -> str:
     return "cuda" if engine == "cuda-graph" else "cpu"
 
 
-@pytest.mark.parametrize("engine", sharpen.ENGINES)
+HEAVY = pytest.mark.heavy  # compiling for each size takes half a minute
+ENGINES = [pytest.param(name, marks=HEAVY) if name == "compile" else name for name in sharpen.ENGINES]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("preset", ["video-call", "real-esrgan"])
 def test_any_size_and_every_engine(tmp_path: Path, picture: np.ndarray, preset: str, engine: str) -> None:
     device = needs(engine)

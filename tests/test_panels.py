@@ -49,6 +49,7 @@ def drive(panel: Panel, state: Callable[[Panel], object] = what_is_seen) -> None
             assert len(seen) > 1, f"{name} changes nothing"
 
 
+@pytest.mark.heavy
 def test_degradation_panel_follows_every_slider() -> None:
     panel = panels.degradation_panel(data.embedded_photos("val")[:2], side=96)
     drive(panel)
@@ -139,6 +140,7 @@ def run(tmp_path_factory: pytest.TempPathFactory):
     return recipe, targets.build(folder, data.embedded_photos("val"), recipe, None, "cpu")
 
 
+@pytest.mark.heavy
 def test_a_recipe_past_the_sliders_stays_as_it_is() -> None:
     """Few steps, or a wide network, set by hand: no slider that was not moved may change them."""
     changes = ["training.steps=6", "training.patch=8", "student.options.channels=80", "losses.teacher=3.0"]

@@ -145,6 +145,7 @@ def run_offline(root: Path, code: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.heavy
 def test_a_rehearsal_takes_the_stand_ins_and_reaches_nothing_else(own_root: Path) -> None:
     known = rehearsal.make_stand_ins(own_root, "medium")
     (own_root / "known.json").write_text(json.dumps(known))

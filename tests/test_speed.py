@@ -90,13 +90,24 @@ def test_teacher_gets_the_small_frame_and_says_so(call: str, monkeypatch: pytest
     assert rows[-1]["network"] == "plain (on 48x32)" and rows[-1]["what"] == "end to end"
 
 
-def test_jobs_take_turns_and_the_median_is_quoted() -> None:
-    calls = []
+class Clock:
+    """A clock that goes by only when it is told to: what is timed does not depend on what else the machine does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_jobs_take_turns_and_the_median_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, clock = [], Clock(monkeypatch)
     pauses = {"a": iter([0, 0.03, 0.01, 0.01]), "b": iter([0, 0, 0, 0])}
 
     def job(name: str) -> None:
         calls.append(name)
-        time.sleep(next(pauses[name]))
+        clock.pass_by(next(pauses[name]))
 
     times = speed._in_turns({name: lambda name=name: job(name) for name in "ab"}, repeats=3, warmup=1)
     assert "".join(calls) == "abababab"
@@ -107,11 +118,11 @@ def test_jobs_take_turns_and_the_median_is_quoted() -> None:
 
 def test_slow_jobs_are_repeated_three_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "ENOUGH_MS", 20)
-    calls = {"slow": 0, "fast": 0}
+    calls, clock = {"slow": 0, "fast": 0}, Clock(monkeypatch)
 
     def job(name: str) -> None:
         calls[name] += 1
-        time.sleep(0.01 if name == "slow" else 0)
+        clock.pass_by(0.01 if name == "slow" else 0)
 
     times = speed._in_turns({name: partial(job, name) for name in calls}, repeats=9, warmup=2)
     assert [len(taken) for taken in times.values()] == [speed.FEWEST, 9]
