@@ -139,5 +139,5 @@ def _machine(gpus: int) -> str:
 
 def _instead(system: str) -> str:
     published = recipes.PUBLISHED.get(system)
-    instead = f": the published {published} is taken instead" if published else ""
+    instead = f": until it is trained, the published {published} stands in" if published else ""
     return f"your student of notebook 05 was not found{instead}"

@@ -26,11 +26,11 @@ def own_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Any]:
-    """Execute a notebook with its solutions, once for all tests that look at it.
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], tuple[Any, Path]]:
+    """Execute a notebook with its solutions, once for all tests that look at it; it and the folder that it wrote to.
 
     KDSHARP_COURSE names a folder that `kdsharp course --solved` has left: what lies there, made of the same cells, is
-    taken instead, with what the notebooks wrote beside it.
+    taken instead.
     """
     import nbformat
 
@@ -38,18 +38,20 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Any]:
 
     done = {}
 
-    def run(path: Path) -> nbformat.NotebookNode:
+    def run(path: Path) -> tuple[nbformat.NotebookNode, Path]:
         wanted = course.solved(nbformat.read(path, as_version=4))
         earlier = Path(os.environ.get("KDSHARP_COURSE", "nowhere")) / path.name
         if path not in done and earlier.is_file():
             found = nbformat.read(earlier, as_version=4)
             if [cell.source for cell in found.cells] == [cell.source for cell in wanted.cells]:
-                done[path] = found
+                done[path] = found, earlier.parent
         if path not in done:
+            root = tmp_path_factory.getbasetemp() / "course"
             with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("KDSHARP_ROOT", str(tmp_path_factory.getbasetemp() / "course"))
-                done[path], failure = course.execute(path, "quick", with_solutions=True)
+                patch.setenv("KDSHARP_ROOT", str(root))
+                found, failure = course.execute(path, "quick", with_solutions=True)
             assert failure is None
+            done[path] = found, root / "build" / "course"
         return done[path]
 
     return run

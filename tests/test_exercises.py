@@ -48,7 +48,7 @@ def test_a_solution_follows_each_exercise(path: Path) -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_unsolved_exercises_fail_and_solutions_pass(path: Path, executed) -> None:
-    notebook = executed(path)
+    notebook, _ = executed(path)
     assert not list(course.inspect(notebook))
     said = printed(notebook)
     for _, number in exercise_cells(nbformat.read(path, as_version=4)):

@@ -170,7 +170,7 @@ def test_a_rehearsal_names_what_was_left_out(tmp_path: Path) -> None:
     course.mkdir(parents=True)
     for name in ("05_distill", "06_evaluate"):
         output = new_output(
-            "stream", text="your student of notebook 05 was not found: call-s is taken instead"
+            "stream", text="your student of notebook 05 was not found: until it is trained, call-s stands in"
         )
         cells = [new_code_cell("print(here.status)", outputs=[output])]
         nbformat.write(new_notebook(cells=cells), course / f"{name}.ipynb")

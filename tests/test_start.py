@@ -41,7 +41,7 @@ def test_a_laptop_is_quick_and_keeps_nothing(own_root: Path) -> None:
     assert here.course == own_root / "build" / "course"
     parts = here.status.split(" | ")
     assert "processor" in parts[0] and "teacher teacher-x4" in parts
-    assert "the published call-s is taken instead" in here.status and "\n" not in here.status
+    assert "the published call-s stands in" in here.status and "\n" not in here.status
 
 
 def test_a_gpu_is_medium_and_several_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
