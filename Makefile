@@ -95,8 +95,8 @@ mobile:
 	build/mobile/bin/python -m pip install --disable-pip-version-check --quiet litert-torch pytest -e .
 	build/mobile/bin/python -m pytest tests/test_mobile.py
 
-colab:
-	bash tools/colab_lane.sh
+colab: setup
+	bash tools/colab_lane.sh $(COURSE)
 
 clean:
 	rm -rf build $(VENV)

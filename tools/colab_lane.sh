@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The course with Colab's own versions (tools/colab-versions.txt), as a visitor meets it there: kdsharp is absent, the
 # bootstrap cell of notebook 00 installs it and must leave every version as it was, then all notebooks run.
-#   PYTHON313=/path/to/python3.13 tools/colab_lane.sh
+#   PYTHON313=/path/to/python3.13 make colab COURSE="--only 00 05"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 checkout=$PWD
@@ -12,7 +12,7 @@ work=$checkout/build/colab
 if ! [ "$venv/.installed" -nt tools/colab-versions.txt ]; then
   rm -rf "$venv"
   "$python313" -m venv "$venv"
-  "$venv/bin/python" -m pip install --disable-pip-version-check --quiet -r tools/colab-versions.txt
+  .venv/bin/python -m uv pip install --quiet --python "$venv/bin/python" -r tools/colab-versions.txt
   touch "$venv/.installed"
 fi
 "$venv/bin/python" -m pip uninstall --disable-pip-version-check --quiet --yes kdsharp
@@ -39,4 +39,4 @@ if changed=$(comm -23 before.txt after.txt) && [ -n "$changed" ]; then
   exit 1
 fi
 echo "The bootstrap cell replaced none of $(wc -l < before.txt) packages and added $(comm -13 before.txt after.txt | wc -l)."
-COLAB_RELEASE_TAG=1 KDSHARP_ROOT=$work "$venv/bin/python" -m kdsharp course --profile quick
+COLAB_RELEASE_TAG=1 KDSHARP_ROOT=$work "$venv/bin/python" -m kdsharp course --profile quick "$@"
