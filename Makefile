@@ -16,7 +16,7 @@ COURSE ?=
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(EXTRAS)
 # One process a core, and one thread in each: small tensors gain nothing from a second.
-PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
+PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 ifeq ($(LANE),avx2)
 include tools/avx2.env

@@ -374,7 +374,8 @@ def test_without_the_runtime_it_says_how_to_get_it(
     monkeypatch.setattr(live, "runtime_dir", lambda: None)
     page = visit(wait="kdsharp web --runtime")
     assert page.is_disabled("#camera") and page.get_attribute("#message", "class") == "error"
-    page.click("#upload")
+    with page.expect_navigation():  # the other page too has a field of this name
+        page.click("#upload")
     page.set_input_files("#picture", picture)
     page.wait_for_selector("#result:not([hidden])")
 

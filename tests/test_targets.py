@@ -108,10 +108,10 @@ def run_build(folder: Path, times: int, **variables: str) -> subprocess.Popen:
 
 @pytest.mark.heavy
 def test_killed_in_the_middle_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    """SIGKILL again and again, wherever it falls: the bytes at the end are those of a run that was left alone."""
+    """SIGKILL six times, wherever it falls: the bytes at the end are those of a run that was left alone."""
     assert run_build(tmp_path / "whole", 4).wait() == 0
     wanted, folder, kills = bytes_of(tmp_path / "whole"), tmp_path / "killed", 0
-    while True:
+    while kills < 6:
         before = (
             {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")} if folder.exists() else {}
         )
@@ -127,7 +127,7 @@ def test_killed_in_the_middle_it_ends_with_the_same_bytes(tmp_path: Path) -> Non
         child.send_signal(signal.SIGKILL)
         child.wait()
         kills += 1
-    assert child.returncode == 0 and kills > 3
+    assert kills > 3 and run_build(folder, 4).wait() == 0
     left = {name: value for name, value in bytes_of(folder).items() if not name.startswith(".")}
     assert left == wanted
 
@@ -281,7 +281,7 @@ def test_photos_with_odd_names_and_a_huge_one(tmp_path: Path) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_ten_thousand_photos_some_of_them_broken_huge_or_odd(
+def test_thousands_of_photos_some_of_them_broken_huge_or_odd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(targets, "PHOTOS_PER_SHARD", 32)
@@ -294,7 +294,7 @@ def test_ten_thousand_photos_some_of_them_broken_huge_or_odd(
     )  # the head is whole: it is found out when its pixels are read
     huge = tmp_path / "huge.png"
     Image.new("L", (10_000, 10_000), 128).save(huge)
-    counts = {good: 9_880, broken: 100, huge: 2}
+    counts = {good: 1_880, broken: 100, huge: 2}
     for source, count in counts.items():
         for number in range(count):
             os.link(source, folder / f"{source.stem} {number}..№.png")
@@ -303,11 +303,11 @@ def test_ten_thousand_photos_some_of_them_broken_huge_or_odd(
     photos = data.list_photos(folder)
     one = recipe(store=Store(crop=64, crops_per_photo=1, group=1))
     made = targets.build(tmp_path / "s", photos, one, None)
-    assert len(list(folder.iterdir())) == 10_000
-    assert len(made) == 9_882 and len(photos) - len(made.about["skipped"]) == 9_882
+    assert len(list(folder.iterdir())) == 2_000
+    assert len(made) == 1_882 and len(photos) - len(made.about["skipped"]) == 1_882
     assert all(name.startswith("broken") for name in made.about["skipped"])
     reopened = targets.build(tmp_path / "s", photos, one, None)
-    assert np.array_equal(reopened.hr[9_000], made.hr[9_000])
+    assert np.array_equal(reopened.hr[1_500], made.hr[1_500])
 
 
 def test_a_photo_is_shrunk_before_its_crops_are_cut(tmp_path: Path) -> None:
