@@ -93,7 +93,10 @@ def unpack(archive: Path, folder: Path) -> Path:
     """
     archive, folder = Path(archive), Path(folder)
     with files.writing(folder), _readable_zip(archive) as opened:
-        members = [member for member in opened.infolist() if not member.is_dir()]
+        members = opened.infolist()
+        if not all(member.filename for member in members):  # Python 3.11 stumbles over such a member
+            raise KdsharpError(f"{archive} is damaged (a file in it has no name): fetch it again.")
+        members = [member for member in members if not member.is_dir()]
         todo = [(member, _destination(member.filename, archive, folder)) for member in members]
         todo = [(member, path) for member, path in todo if not _is_there(path, member)]
         needed = sum(member.file_size for member, _ in todo)

@@ -308,6 +308,16 @@ def test_unpack_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "outside.txt").exists()
 
 
+def test_a_file_without_a_name_is_damage(tmp_path: Path) -> None:
+    """zipfile ends a name at a zero byte; Python 3.11 then raises IndexError, 3.12 writes to the folder itself."""
+    archive = tmp_path / "photos.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("Q", b"a photograph")
+    archive.write_bytes(archive.read_bytes().replace(b"Q", b"\0"))
+    with pytest.raises(KdsharpError, match=r"photos\.zip is damaged"):
+        downloads.unpack(archive, tmp_path / "out")
+
+
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("a.png", bytes(50_000_000))

@@ -76,7 +76,8 @@ def test_zips(
     place = tmp_path_factory.mktemp("zip")
     with zipfile.ZipFile(buffer := BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
         for number, name in enumerate(names):
-            archive.writestr(f"../{name}" if number == 3 else name or "x", b"content of a photograph")
+            name = name.split("\0")[0] or "x"  # Python 3.11 writes no name that begins with it
+            archive.writestr(f"../{name}" if number == 3 else name, b"content of a photograph")
     (place / "a.zip").write_bytes(damage(buffer.getvalue(), edits, cut))
     try:
         downloads.unpack(place / "a.zip", place / "inside" / "out")
