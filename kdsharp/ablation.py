@@ -159,7 +159,6 @@ def _do_nothing(recipe: Recipe) -> evaluate.Upscaler:
 
 def _own(folder: Path, name: str, made_from: Any) -> Path:
     """A folder's name that tells what it was made from: another teacher, photograph or setting gets another."""
-    plain = re.sub(r"[^\w.]+", "-", name)[
-        :60
-    ]  # a name has room for 255 bytes, of which a letter may take four
+    # A name has room for 255 bytes, of which a letter may take four.
+    plain = re.sub(r"[^\w.]+", "-", name)[:60]
     return folder / f"{plain}-{identity.digest(made_from)[:12]}"

@@ -181,9 +181,8 @@ def _candidates(weights: dict[str, Tensor], inside: str = "", depth: int = 0) ->
     that of its part: `net_g.`, `model.`, `module.`. Gives (name of the part, weights).
     """
     if not depth:
-        weights = {
-            name.replace("_orig_mod.", ""): value for name, value in weights.items()
-        }  # of torch.compile
+        # torch.compile's prefix stands anywhere in a name.
+        weights = {name.replace("_orig_mod.", ""): value for name, value in weights.items()}
     yield inside, weights
     if depth == _DEEPEST:
         return

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from tqdm.auto import tqdm
 
-from kdsharp import data, files
+from kdsharp import data, files, video
 from kdsharp.errors import KdsharpError
 from kdsharp.reading import Extras, Picture, decode, read, visible
 from kdsharp.sharpen import Sharpener, check_strength
@@ -32,40 +32,11 @@ MOST_JOBS = 64
 LONGEST_NAME = 255  # bytes, of a file on most systems
 # Pictures and videos that a folder may hold and that are not sharpened there: they are named, not passed over.
 LEFT_OUT = (
-    *(
-        ".gif",
-        ".heic",
-        ".heif",
-        ".jp2",
-        ".j2k",
-        ".jxl",
-        ".ico",
-        ".tga",
-        ".ppm",
-        ".pgm",
-        ".psd",
-        ".exr",
-        ".hdr",
-        ".svg",
-    ),
+    *(".gif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".ico", ".tga", ".ppm", ".pgm", ".psd", ".exr", ".hdr", ".svg"),
     *(".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2"),
-    *(
-        ".mp4",
-        ".mkv",
-        ".mov",
-        ".m4v",
-        ".avi",
-        ".webm",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".mpg",
-        ".mpeg",
-        ".wmv",
-        ".flv",
-        ".3gp",
-    ),
-)
+    *video.SUFFIXES,
+    *video.ONLY_READ,
+)  # fmt: skip
 
 
 def sharpen_file(

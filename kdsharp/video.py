@@ -26,21 +26,8 @@ from kdsharp.sharpen import Sharpener, check_strength
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm")
-_ONLY_READ = (
-    ".ts",
-    ".m2ts",
-    ".mts",
-    ".3gp",
-    ".3g2",
-    ".wmv",
-    ".asf",
-    ".flv",
-    ".mpg",
-    ".mpeg",
-    ".vob",
-    ".ogv",
-    ".y4m",
-)
+ONLY_READ = (".ts", ".m2ts", ".mts", ".3gp", ".3g2", ".wmv", ".asf", ".flv", ".mpg", ".mpeg", ".vob", ".ogv",
+             ".y4m")  # fmt: skip
 _BACK = Fraction(1, 10)  # seconds by which a clock that goes back counts as a new one
 _END = object()
 
@@ -48,7 +35,7 @@ _END = object()
 def is_video(source: Path, destination: Path) -> bool:
     """Whether `source` is to be read as a video, by its name; a GIF may be either, so `destination` decides."""
     ending = Path(source).suffix.lower()
-    return ending in (*SUFFIXES, *_ONLY_READ) or (
+    return ending in (*SUFFIXES, *ONLY_READ) or (
         ending == ".gif" and Path(destination).suffix.lower() in SUFFIXES
     )
 
