@@ -82,7 +82,7 @@ rehearsal: setup
 # The students in onnxruntime-web, in Node and on the page in a browser; needs npm, and EXTRAS as for `make browser`.
 web: setup
 	$(RUN) -m kdsharp web --runtime
-	$(RUN) -m pytest tests/test_web_runtime.py tests/test_live.py tests/test_live_page.py
+	$(RUN) -m pytest tests/deploy/test_web_runtime.py tests/apps/test_live.py tests/apps/test_live_page.py
 
 # build/wheel/kdsharp-....whl, with the published networks and what browsers need to run them.
 wheel: setup
@@ -93,7 +93,7 @@ wheel: setup
 mobile:
 	$(PYTHON) -m venv build/mobile
 	build/mobile/bin/python -m pip install --disable-pip-version-check --quiet litert-torch pytest -e .
-	build/mobile/bin/python -m pytest tests/test_mobile.py
+	build/mobile/bin/python -m pytest tests/deploy/test_mobile.py
 
 colab: setup
 	bash tools/colab_lane.sh $(COURSE)

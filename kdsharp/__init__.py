@@ -9,7 +9,7 @@ __all__ = ["load_student"]
 def __getattr__(name: str) -> Any:
     """`kdsharp.load_student`, imported when it is asked for: `import kdsharp` alone stays instant."""
     if name == "load_student":
-        from kdsharp.sharpen import load_student
+        from kdsharp.deploy.sharpen import load_student
 
         return load_student
     raise AttributeError(f"module 'kdsharp' has no attribute '{name}'")

@@ -34,12 +34,12 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], tuple
     """
     import nbformat
 
-    from kdsharp import course
+    from kdsharp.course import runner
 
     done = {}
 
     def run(path: Path) -> tuple[nbformat.NotebookNode, Path]:
-        wanted = course.solved(nbformat.read(path, as_version=4))
+        wanted = runner.solved(nbformat.read(path, as_version=4))
         earlier = Path(os.environ.get("KDSHARP_COURSE", "nowhere")) / path.name
         if path not in done and earlier.is_file():
             found = nbformat.read(earlier, as_version=4)
@@ -49,7 +49,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], tuple
             root = tmp_path_factory.getbasetemp() / "course"
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("KDSHARP_ROOT", str(root))
-                found, failure = course.execute(path, "quick", with_solutions=True)
+                found, failure = runner.execute(path, "quick", with_solutions=True)
             assert failure is None
             done[path] = found, root / "build" / "course"
         return done[path]
@@ -78,7 +78,8 @@ def saved(tmp_path: Path) -> Path:
     """A published form of an untrained student, in the test's own folder."""
     import torch
 
-    from kdsharp import checkpoints, recipes, student
+    from kdsharp import recipes, student
+    from kdsharp.disk import checkpoints
 
     recipe = recipes.preset("video-call")
     torch.manual_seed(0)

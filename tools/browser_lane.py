@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from kdsharp import files
+from kdsharp.disk import files
 from kdsharp.errors import KdsharpError
 
 if TYPE_CHECKING:

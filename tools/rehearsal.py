@@ -18,7 +18,8 @@ import nbformat
 import stand_ins
 from nbformat.v4 import new_code_cell
 
-from kdsharp import course, teacher
+from kdsharp import teacher
+from kdsharp.course import runner
 
 ROOT = Path(__file__).resolve().parent.parent
 # What a notebook's parameters are set to, after the cell that is tagged so.
@@ -86,7 +87,7 @@ def left_out(root: Path, profile: str, executed: Path) -> list[str]:
     """Ways around what was to be rehearsed, one sentence each; `executed` holds the notebooks that were run."""
     found = []
     for path in sorted(executed.glob("*.ipynb")):
-        outputs = course.outputs_of(nbformat.read(path, as_version=4))
+        outputs = runner.outputs_of(nbformat.read(path, as_version=4))
         said = "".join(output.get("text", "") for output in outputs if path.stem > "06")
         found += [f"{path.stem} went on without something: '{way}'" for way in WAYS_OUT if way in said]
     fetched = {path.name for path in (root / "data").rglob("*") if path.is_file()}
@@ -119,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
         copy_notebooks(chosen.notebooks, root / "notebooks")
         os.environ.update(environment(root))
         executed = ROOT / "build" / "rehearsal" / chosen.profile
-        rows = course.run_course(root / "notebooks", executed, chosen.profile, chosen.only)
+        rows = runner.run_course(root / "notebooks", executed, chosen.profile, chosen.only)
         missing = [] if chosen.only else left_out(root, chosen.profile, executed)
     for sentence in missing:
         print(sentence)

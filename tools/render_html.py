@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from kdsharp import files
+from kdsharp.disk import files
 from kdsharp.errors import KdsharpError
 
 ROOT = Path(__file__).resolve().parent.parent

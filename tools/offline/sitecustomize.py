@@ -78,9 +78,9 @@ def short_presets(recipes: ModuleType) -> None:
 
 
 CHANGES = {
-    "kdsharp.data": div2k,
-    "kdsharp.recipes": short_presets,
-    "kdsharp.teacher": teachers,
+    "kdsharp.data.photos": div2k,
+    "kdsharp.recipes.recipe": short_presets,
+    "kdsharp.teacher.teacher": teachers,
     "torchvision.datasets.cifar": cifar10,
 }
 

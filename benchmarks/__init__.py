@@ -1,0 +1,1 @@
+"""What measures the project itself: each is a command, `python -m benchmarks.NAME`."""

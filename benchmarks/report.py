@@ -1,0 +1,292 @@
+"""Every number that the project states about its networks, measured by one command.
+
+    python -m benchmarks.report [SECTION ...] [--json FILE]
+
+It runs the sections below on the photographs under KDSHARP_ASSETS and writes figures/results.json, from which
+benchmarks/results.py makes the tables that the cards quote.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from benchmarks import survey
+from kdsharp import data, evaluate, recipes
+from kdsharp.degradation import degrade
+from kdsharp.deploy.sharpen import engines_at_hand, load_student
+from kdsharp.disk import checkpoints, files
+from kdsharp.distill.perceptual import Perceptual, vgg_at_hand
+from kdsharp.errors import KdsharpError
+from kdsharp.evaluate import quality
+from kdsharp.recipes.degradations import Blur, Degradation
+from kdsharp.student import parameters
+from kdsharp.teacher import load_teacher, target_for
+
+log = logging.getLogger(__name__)
+
+CEILING = "call-ceiling"
+CALLERS = ("call-s", "call-s-perceptual", "call-m", "call-m-perceptual", CEILING)
+UPSCALERS = ("x2-s", "x4-s")
+RADII, AMOUNTS = (0.7, 1.0, 1.5, 2.0, 3.0), (0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0)
+FLICKER_FRAMES = 60
+NIQE_SIDE = 768  # the middle of a picture: statistics of 64 blocks, in a second
+
+
+def run(assets: Path, sections: list[str] | None = None) -> Iterator[tuple[str, list[dict]]]:
+    """(section, its rows) one after the other, all of `SECTIONS` unless named.
+
+    Raises KdsharpError for an unknown section, before anything is measured.
+    """
+    chosen = sections or list(SECTIONS)
+    if unknown := [name for name in chosen if name not in SECTIONS]:
+        raise KdsharpError(f"There is no section '{unknown[0]}'; choose from {', '.join(SECTIONS)}.")
+    for name in chosen:
+        yield name, SECTIONS[name](Path(assets))
+
+
+def calls(assets: Path) -> list[dict]:
+    """Fidelity at three calls on photos/val: PSNR and SSIM on Y, feature distance, gain and share of the ceiling."""
+    vgg = Perceptual(vgg_at_hand()) if vgg_at_hand() else None
+    students = _published(CALLERS)
+    sizes = {name: {"parameters": parameters(checkpoints.load(name)[0])} for name in students}
+    rows = []
+    for call, (shrink, jpeg) in survey.CALLS.items():
+        pairs = list(_pairs(assets / "photos" / "val", evaluate.fixed_call(shrink, jpeg)))
+        measured = [_mean(name, method, pairs, vgg) for name, method in (_classic(pairs) | students).items()]
+        nothing = measured[0]["psnr_y"]
+        ceiling = next((row["psnr_y"] for row in measured if row["method"] == CEILING), None)
+        for row in measured:
+            gain = row["psnr_y"] - nothing
+            share = {} if ceiling is None else {"share_of_ceiling": gain / (ceiling - nothing)}
+            rows.append({"call": call, "shrink": shrink, "jpeg": jpeg} | row)
+            rows[-1] |= {"gain_db": gain} | share | sizes.get(row["method"], {})
+    return rows
+
+
+def clean(assets: Path) -> list[dict]:
+    """What a sharp frame that needs no help goes through: PSNR and SSIM of every sharpener's answer to it."""
+    photos = map(data.read_image, data.list_photos(assets / "photos" / "val"))
+    originals = [(hr, hr) for hr in photos]
+    return [_mean(name, student, originals) for name, student in _published((*CALLERS, "blur-s")).items()]
+
+
+def blurs(assets: Path) -> list[dict]:
+    """Gaussian blur of sigma 0.5 to 2 without compression on photos/val: nothing, best unsharp mask, `blur-s`."""
+    rows = []
+    for sigma in (0.5, 1.0, 1.5, 2.0):
+        pairs = list(_pairs(assets / "photos" / "val", Blur("gaussian", (sigma, sigma))))
+        rows += [
+            {"sigma": sigma} | _mean(name, method, pairs)
+            for name, method in (_classic(pairs) | _published(("blur-s",))).items()
+        ]
+    return rows
+
+
+def benchmarks(assets: Path) -> list[dict]:
+    """Plain bicubic x2 and x4 on Set5, Set14 and BSD100: bicubic and our upscalers, PSNR and SSIM on Y."""
+    rows = []
+    for folder in ("Set5", "Set14", "BSD100"):
+        for name in _published(UPSCALERS):
+            found = evaluate.benchmark_rows(assets / "benchmarks" / folder, name)
+            rows += [{"benchmark": folder} | row for row in found if row["method"] == name]
+    return rows
+
+
+def imitation(assets: Path) -> list[dict]:
+    """How close to the teacher (realesr-general-x4v3) under Real-ESRGAN's damage, on Set14 and photos/val.
+
+    Beside `x4-m`: bicubic, and realesr-animevideov3, the official small network. SSIM and PSNR on Y to the teacher's
+    picture, and to the original. Frames of photos/val are their middle 512 pixels.
+    """
+    guide = load_teacher("realesr-general-x4v3")
+    other = load_teacher("realesr-animevideov3")
+    methods: dict[str, Callable] = {
+        "bicubic": lambda small: evaluate.bicubic_upscale(small, 4),
+        other.name: other.upscale_image,
+    } | _published(("x4-m", "x4-m-plain", "x4-m-fidelity", "x4-s"))
+    rows = []
+    for folder in ("benchmarks/Set14", "photos/val"):
+        scores: dict[str, list[dict]] = {}
+        for number, path in enumerate(data.list_photos(assets / folder)):
+            recipe = recipes.preset("real-esrgan")
+            hr, small, _ = evaluate.degraded_photo(path, recipe, recipe.degradation, number, max_side=512)
+            taught = guide.upscale_image(small)
+            pictures = {name: method(small) for name, method in methods.items()} | {"teacher": taught}
+            for row in evaluate.compare(hr, pictures, {"teacher": taught}, border=4):
+                scores.setdefault(row.pop("method"), []).append(row)
+        rows += [{"photos": folder, "method": name} | _means(found) for name, found in scores.items()]
+    return rows
+
+
+def flicker(assets: Path) -> list[dict]:
+    """How much the error jumps between frames of the clips of people at a camera, at a call of (2, 70)."""
+    students = _published(CALLERS)
+    guide = load_teacher("realesr-general-x4v3")
+    rows = []
+    for path in sorted((assets / "clips").glob("office-*.mkv"))[:2]:
+        hr, received, taught = [], [], []
+        for frame in _frames(path, FLICKER_FRAMES):
+            made = degrade(
+                data.to_tensor(frame), evaluate.fixed_call(2, 70), torch.Generator().manual_seed(0)
+            )
+            hr.append(frame)
+            received.append(data.to_image(made.input))
+            taught.append(data.to_image(target_for(guide, made.small, frame.shape[:2])))
+        videos = {"nothing": received, "unsharp mask": [evaluate.unsharp(frame) for frame in received]}
+        videos |= {name: [student(frame) for frame in received] for name, student in students.items()}
+        videos["teacher"] = taught
+        rows += [
+            {"clip": path.name, "method": name, "frames": len(hr), "flicker": quality.flicker(video, hr)}
+            for name, video in videos.items()
+        ]
+    return rows
+
+
+def categories(assets: Path) -> list[dict]:
+    """The brief's own test: `survey.run` over photos/test and the drawn frames."""
+    return survey.run(assets / "photos" / "test", _published((*CALLERS[:3], CEILING)))
+
+
+SECTIONS: dict[str, Callable[[Path], list[dict]]] = {
+    "calls": calls,
+    "clean": clean,
+    "blurs": blurs,
+    "benchmarks": benchmarks,
+    "imitation": imitation,
+    "flicker": flicker,
+    "categories": categories,
+}
+
+
+def best_unsharp(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[tuple[float, float], float]:
+    """((radius, amount), mean PSNR on Y in dB) of the unsharp mask that scores best on (original, frame) pairs.
+
+    It is searched on the very pictures that it is measured on, which favours it: a fair rival has to be beaten so.
+    """
+    scores = {
+        (radius, amount): float(
+            np.mean([evaluate.psnr(evaluate.unsharp(frame, radius, amount), hr) for hr, frame in pairs])
+        )
+        for radius in RADII
+        for amount in AMOUNTS
+    }
+    best = max(scores, key=scores.__getitem__)
+    return best, scores[best]
+
+
+def format_table(rows: list[dict]) -> str:
+    """Rows of one section as aligned text, one column per key."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[_cell(row.get(key)) for key in keys] for row in rows]
+    widths = [max(len(key), *(len(line[column]) for line in cells)) for column, key in enumerate(keys)]
+    lines = [
+        "  ".join(f"{value:>{width}}" for value, width in zip(line, widths, strict=True)) for line in cells
+    ]
+    return "\n".join(["  ".join(f"{key:>{width}}" for key, width in zip(keys, widths, strict=True)), *lines])
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _published(names: tuple[str, ...]) -> dict[str, Callable]:
+    """The sharpeners of these names that are published, in single precision; the ceiling in the fastest there is."""
+    there = {path.stem for path in checkpoints.published()}
+    fastest = [engine for engine in engines_at_hand() if not engine.endswith("-int8")][-1]
+    return {
+        name: load_student(name, "cpu", fastest if name == CEILING else "onnx")
+        for name in names
+        if name in there
+    }
+
+
+def _classic(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Callable]:
+    """Doing nothing, and the unsharp mask that suits these pictures best."""
+    (radius, amount), _ = best_unsharp(pairs)
+    mask = partial(evaluate.unsharp, radius=radius, amount=amount)
+    return {"nothing": lambda frame: frame, f"best unsharp ({radius}, {amount})": mask}
+
+
+def _pairs(folder: Path, settings: Degradation) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(original, received) of every photograph, `uint8` RGB."""
+    recipe = recipes.preset("video-call")  # same size in and out
+    for number, path in enumerate(data.list_photos(folder)):
+        yield evaluate.degraded_photo(path, recipe, settings, number)[:2]
+
+
+def _mean(
+    name: str, method: Callable, pairs: list[tuple[np.ndarray, np.ndarray]], vgg: Perceptual | None = None
+) -> dict:
+    """The mean scores of a method over pairs."""
+    scores = []
+    for hr, frame in tqdm(pairs, desc=name, leave=False):
+        picture = method(frame)
+        score = {"psnr_y": evaluate.psnr(picture, hr), "ssim_y": evaluate.ssim(picture, hr)}
+        if vgg:
+            score["vgg"] = quality.feature_distance(picture, hr, vgg)
+        try:
+            score["niqe"] = quality.niqe(evaluate.centre(picture, NIQE_SIDE))
+        except KdsharpError as error:  # no basicsr, or a small picture: the rest is measured
+            log.debug("%s", error)
+        scores.append(score)
+    return {"method": name} | _means(scores)
+
+
+def _means(rows: list[dict]) -> dict[str, float]:
+    """Means of what was measured for every picture."""
+    shared = [key for key in rows[0] if all(key in row for row in rows)]
+    return {key: float(np.mean([row[key] for row in rows])) for key in shared}
+
+
+def _frames(path: Path, count: int) -> Iterator[np.ndarray]:
+    """The first frames of a video, `uint8` RGB, sides cropped to a multiple of 4."""
+    video = cv2.VideoCapture(str(path))
+    try:
+        for _ in range(count):
+            good, frame = video.read()
+            if not good:
+                break
+            yield data.crop_to_multiple(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), 4)
+    finally:
+        video.release()
+
+
+def write(sections: list[str], path: Path | None = None) -> None:
+    """Measure and write section by section, so that what is measured is kept if a later one is stopped.
+
+    Raises KdsharpError for an unknown section, or without KDSHARP_ASSETS.
+    """
+    assets = files.assets_dir()
+    if assets is None:
+        raise KdsharpError("The report needs real photographs: set KDSHARP_ASSETS to their folder.")
+    path = path or files.root() / "figures" / "results.json"
+    for section, rows in run(assets, sections):
+        print(f"\n{section}\n{format_table(rows)}", flush=True)
+        known = files.read_json(path) if path.exists() else {}
+        files.write_json(path, known | {section: rows})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command of this file's first lines; a KdsharpError ends it with its sentence."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default"
+    )
+    parser.add_argument("--json", type=Path, help="default: figures/results.json")
+    chosen = parser.parse_args(arguments)
+    try:
+        write(chosen.sections, chosen.json)
+    except KdsharpError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

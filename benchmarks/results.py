@@ -1,0 +1,167 @@
+"""Turn figures/results.json into tables and pictures: figures/results.md, categories.png, perception.png, ablation.png.
+
+    python -m benchmarks.results
+
+`python -m benchmarks.report` and `kdsharp ablate --json figures/results.json` measure what stands in that file.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from kdsharp.course import figures
+from kdsharp.disk import files
+
+ROOT = Path(__file__).resolve().parent.parent
+Row = dict[str, Any]
+TABLES = {  # section: its heading, and what one has to know to read it
+    "calls": (
+        "Calls, fidelity",
+        "Eight held-out photographs of 1920 pixels; on Y against the original. The unsharp mask is searched\n"
+        "(radius, amount) on these very pictures. VGG: distance of VGG19 features (conv3_4), lower is better.",
+    ),
+    "clean": (
+        "A sharp frame, left alone?",
+        "The originals themselves as input: nobody's good picture should be spoiled.",
+    ),
+    "blurs": ("Gaussian blur, no compression", "The same photographs, blurred by `sigma` pixels."),
+    "benchmarks": (
+        "Plain bicubic, as the literature",
+        "Set5, Set14 and BSD100 in FSRCNN's paper (Dong et al. 2016): x2 37.00/.9558, 32.63/.9088, 31.53/.8920;\n"
+        "x4 30.71/.8657, 27.59/.7535, 26.98/.7150.",
+    ),
+    "imitation": (
+        "How close to the teacher",
+        "Real-ESRGAN's second-order damage, x4; the teacher is realesr-general-x4v3.",
+    ),
+    "flicker": (
+        "Flicker",
+        "Mean change of the error from frame to frame, in 1/255, on clips of people at a camera. Doing nothing\n"
+        "flickers too, because JPEG does.",
+    ),
+    "ablation": (
+        "What distillation is worth",
+        "The same student, data, seeds and steps; only the losses differ. Mean and standard deviation over seeds,\n"
+        "at a call of (2, 70).",
+    ),
+}
+SETTINGS = ("variant", "call", "sigma", "benchmark", "photos", "clip", "method")
+MEASURED = {  # key: title and digits
+    "psnr_y": ("PSNR-Y", 2),
+    "psnr_y_sd": ("±", 3),
+    "ssim_y": ("SSIM-Y", 4),
+    "ssim_y_sd": ("±", 4),
+    "gain_db": ("gain, dB", 2),
+    "share_of_ceiling": ("share of ceiling", 2),
+    "psnr_y_teacher": ("PSNR-Y to teacher", 2),
+    "ssim_y_teacher": ("SSIM-Y to teacher", 4),
+    "vgg": ("VGG", 3),
+    "niqe": ("NIQE", 2),
+    "flicker": ("flicker", 3),
+}
+
+
+def markdown(results: dict[str, list[Row]]) -> str:
+    """All sections as headed tables."""
+    parts = [
+        "# Results\n",
+        "Made by `python -m benchmarks.results` from `results.json`; see [README](README.md) for the commands.\n",
+    ]
+    for section, (heading, sentence) in TABLES.items():
+        if rows := results.get(section):
+            parts += [f"## {heading}\n", f"{sentence}\n", table(rows)]
+    if rows := results.get("categories"):
+        parts += [
+            "## More than a hundred frames in five categories\n",
+            "SSIM on Y against the original.\n",
+            category_table(rows),
+        ]
+    return "\n".join(parts)
+
+
+def table(rows: list[Row]) -> str:
+    """Rows as a markdown table: the settings, then what was measured."""
+    settings = [key for key in SETTINGS if key in rows[0]]
+    measured = {key: value for key, value in MEASURED.items() if any(key in row for row in rows)}
+    lines = ["| " + " | ".join([*settings, *(title for title, _ in measured.values())]) + " |"]
+    lines.append("|" + "---|" * (len(settings) + len(measured)))
+    for row in rows:
+        cells = [str(row[key]) for key in settings]
+        cells += [f"{row[key]:.{digits}f}" if key in row else "" for key, (_, digits) in measured.items()]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def category_table(rows: list[Row]) -> str:
+    """SSIM by call and method, one column per category."""
+    categories = [*sorted({row["category"] for row in rows} - {"all"}), "all"]
+    counts = {row["category"]: row["frames"] for row in rows}
+    lines = ["| call | method | " + " | ".join(f"{name} ({counts[name]})" for name in categories) + " |"]
+    lines.append("|" + "---|" * (len(categories) + 2))
+    cells = {(row["call"], row["method"], row["category"]): f"{row['ssim_y']:.4f}" for row in rows}
+    for call, method in dict.fromkeys((row["call"], row["method"]) for row in rows):
+        found = " | ".join(cells[call, method, category] for category in categories)
+        lines.append(f"| {call} | {method} | {found} |")
+    return "\n".join(lines) + "\n"
+
+
+def categories_figure(rows: list[Row]) -> Figure:
+    """SSIM by category, one panel per call."""
+    calls, methods = (list(dict.fromkeys(row[key] for row in rows)) for key in ("call", "method"))
+    categories = [*sorted({row["category"] for row in rows} - {"all"}), "all"]
+    figure, ((*axes,),) = plt.subplots(
+        1, len(calls), figsize=(12, 4.2), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, call in zip(axes, calls, strict=True):
+        for number, method in enumerate(methods):
+            found = {
+                row["category"]: row["ssim_y"]
+                for row in rows
+                if (row["call"], row["method"]) == (call, method)
+            }
+            places = [
+                index + (number - len(methods) / 2 + 0.5) * 0.8 / len(methods)
+                for index in range(len(categories))
+            ]
+            axis.bar(places, [found[name] for name in categories], 0.8 / len(methods), label=method,
+                     color=figures.COLOURS[number])  # fmt: skip
+        axis.axhline(0.9, color="black", linestyle=":", linewidth=1)
+        axis.set(title=f"{call} call", xticks=range(len(categories)), ylim=(0.6, 1))
+        axis.set_xticklabels(categories, rotation=35, ha="right")
+    axes[0].set_ylabel("SSIM on Y (0.90 dotted)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(methods))
+    return figure
+
+
+def perception_figure(rows: list[Row]) -> Figure:
+    """Distortion against perception (Blau and Michaeli 2018) at the medium call: one point per method."""
+    points = {
+        row["method"]: (row["vgg"], row["psnr_y"]) for row in rows if row["call"] == "medium" and "vgg" in row
+    }
+    return figures.tradeoff(
+        points,
+        "VGG19 feature distance (left is closer to the eye)",
+        "PSNR-Y in dB",
+        "Perception against distortion, call of (2, 70)",
+    )
+
+
+def main() -> None:
+    """Write the tables and pictures into figures/."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=ROOT / "figures", help="where results.json lies")
+    folder = parser.parse_args().folder
+    results = files.read_json(folder / "results.json")
+    (folder / "results.md").write_text(markdown(results), encoding="utf-8")
+    drawn = {"categories": categories_figure, "perception": perception_figure, "ablation": figures.ablation}
+    for name, section in (("categories", "categories"), ("perception", "calls"), ("ablation", "ablation")):
+        if results.get(section):
+            print(figures.save(drawn[name](results[section]), folder / f"{name}.png"))
+    print(folder / "results.md")
+
+
+if __name__ == "__main__":
+    main()

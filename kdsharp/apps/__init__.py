@@ -1,0 +1,1 @@
+"""What people use: the command line, pictures, videos, calls and pages."""

@@ -1,0 +1,208 @@
+"""Picture files through a student: whatever the file held besides its colours comes out again.
+
+8 and 16 bits, grey, alpha, colour tags, texts and EXIF (with its orientation: pixels are not turned) are kept: see
+`reading` and `writing`. A file appears whole or not at all.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm.auto import tqdm
+
+from kdsharp import data
+from kdsharp.apps import video
+from kdsharp.data.reading import Extras, Picture, decode, read, visible
+from kdsharp.data.writing import FORMATS, check, encode, write
+from kdsharp.deploy.sharpen import Sharpener, check_strength
+from kdsharp.disk import files
+from kdsharp.errors import KdsharpError
+
+__all__ = ["FORMATS", "Extras", "Picture", "decode", "encode", "read", "write"]  # and what is defined here
+
+log = logging.getLogger(__name__)
+
+TILE, CONTEXT = 2048, 128  # pixels; multiples of what networks fold by
+MOST_JOBS = 64
+LONGEST_NAME = 255  # bytes, of a file on most systems
+# Pictures and videos that a folder may hold and that are not sharpened there: they are named, not passed over.
+LEFT_OUT = (
+    *(".gif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".ico", ".tga", ".ppm", ".pgm", ".psd", ".exr", ".hdr", ".svg"),
+    *(".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2"),
+    *video.SUFFIXES,
+    *video.ONLY_READ,
+)  # fmt: skip
+
+
+def sharpen_file(
+    source: Path, destination: Path, student: Sharpener, strength: float = 1.0, force: bool = False
+) -> Path:
+    """Sharpen one picture file into another, of the format that its name says.
+
+    Raises KdsharpError if the file is no still picture, if the format cannot be written (or cannot hold 16 bits,
+    transparency or the size), or if `destination` is there already and `force` is not given; it is never the source.
+    """
+    source, destination = Path(source), Path(destination)
+    check_strength(strength)
+    with _named(source):
+        files.check_output(source, destination, FORMATS, force)
+        picture = read(source)
+        check(picture, destination, student.scale)
+        write(destination, sharpened(picture, student, strength))
+    return destination
+
+
+def sharpen_folder(
+    source: Path,
+    destination: Path,
+    student: Sharpener,
+    strength: float = 1.0,
+    force: bool = False,
+    jobs: int = 2,
+) -> list[str]:
+    """Sharpen every picture under a folder into another with the same names; what is there already is skipped.
+
+    While one picture goes through the network, `jobs` (1 to 64) others are decoded and encoded. Hidden files are passed
+    over; pictures and videos of other kinds are named in a warning. Returns what went wrong, one sentence a picture.
+    Raises KdsharpError if there is no picture, if `destination` lies inside `source`, if another run writes there, and
+    for numbers out of range.
+    """
+    source, destination = Path(source), Path(destination)
+    check_strength(strength)
+    if not 1 <= jobs <= MOST_JOBS:
+        raise KdsharpError(f"The number of jobs lies between 1 and {MOST_JOBS}, not at {jobs}.")
+    if destination.resolve().is_relative_to(source.resolve()):
+        raise KdsharpError(f"{destination} lies inside {source}: choose a folder outside it.")
+    found = visible(source, data.SUFFIXES)
+    if left_out := [path.relative_to(source).as_posix() for path in visible(source, LEFT_OUT)]:
+        more = f" and {len(left_out) - 10} more" if len(left_out) > 10 else ""
+        log.warning("%s: left out, as they are of other kinds: %s%s", source, ", ".join(left_out[:10]), more)
+    if not found:
+        raise KdsharpError(f"{source} holds no picture ({', '.join(data.SUFFIXES)}).")
+    outputs = _outputs(found, source, destination)
+    with files.only_one(destination):
+        todo = {path: output for path, output in outputs.items() if force or not os.path.exists(output)}
+        if len(todo) < len(found):
+            log.info("%d of %d pictures are there already", len(found) - len(todo), len(found))
+        return _sharpen_all(todo, student, strength, jobs)
+
+
+def _sharpen_all(todo: dict[Path, Path], student: Sharpener, strength: float, jobs: int) -> list[str]:
+    one_at_a_time = threading.Lock()  # the network has all cores to itself
+
+    def work(path: Path) -> str | None:
+        try:
+            with _named(path):
+                picture = read(path)
+                check(picture, todo[path], student.scale)
+                with one_at_a_time:
+                    result = sharpened(picture, student, strength)
+                write(todo[path], result)
+        except KdsharpError as error:
+            return str(error)
+        return None
+
+    problems = []
+    with ThreadPoolExecutor(jobs) as pool:
+        for problem in tqdm(pool.map(work, todo), total=len(todo), unit="picture"):
+            if problem:
+                problems.append(problem)
+                log.warning("%s", problem)
+    return problems
+
+
+def sharpened(picture: Picture, student: Sharpener, strength: float = 1.0) -> Picture:
+    """The picture with its colours sharpened (enlarged by the student's scale); `strength` 0 to 1 blends.
+
+    Colours below full transparency are those of the nearest pixel that is seen, so that nothing hidden shapes an edge.
+    Raises KdsharpError for another strength.
+    """
+    check_strength(strength)
+    before = spread(picture)
+    after = _in_tiles(before, student)
+    height, width = after.shape[:2]
+    if strength < 1:
+        if student.scale > 1:
+            before = cv2.resize(before, (width, height), interpolation=cv2.INTER_CUBIC)
+        after = cv2.addWeighted(after, strength, before, 1 - strength, 0)
+    alpha = picture.alpha
+    if alpha is not None and student.scale > 1:
+        alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
+    return replace(picture, colours=after, alpha=alpha)
+
+
+def spread(picture: Picture) -> np.ndarray:
+    """The colours, where full transparency hides them replaced by those of the nearest pixel that is seen."""
+    colours, alpha = picture.colours, picture.alpha
+    hidden = None if alpha is None else (alpha == 0).astype(np.uint8)
+    if hidden is None or not hidden.any() or hidden.all():
+        return colours
+    _, nearest = cv2.distanceTransformWithLabels(hidden, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    seen = np.zeros((nearest.max() + 1, 3), colours.dtype)
+    seen[nearest[hidden == 0]] = colours[hidden == 0]
+    return seen[nearest]
+
+
+def _in_tiles(image: np.ndarray, student: Sharpener) -> np.ndarray:
+    """The student over a picture of any size: each tile sees so much around it that no seam can be.
+
+    One of a single value holds nothing to sharpen and stays: a network's own error (20 of 65535) would be all it shows.
+    """
+    if image.min() == image.max():
+        return np.full((image.shape[0] * student.scale, image.shape[1] * student.scale, 3), image[0, 0])
+    run = student.deep if image.dtype == np.uint16 else student
+    height, width = image.shape[:2]
+    if max(height, width) <= TILE:
+        return run(image)
+    scale = student.scale
+    result = np.empty((height * scale, width * scale, 3), image.dtype)
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            above, before = min(top, CONTEXT), min(left, CONTEXT)
+            tile = image[top - above : top + TILE + CONTEXT, left - before : left + TILE + CONTEXT]
+            rows, columns = min(TILE, height - top) * scale, min(TILE, width - left) * scale
+            inner = run(np.ascontiguousarray(tile))[above * scale :, before * scale :][:rows, :columns]
+            result[top * scale : top * scale + rows, left * scale : left * scale + columns] = inner
+    return result
+
+
+def _outputs(found: list[Path], source: Path, destination: Path) -> dict[Path, Path]:
+    """The same names elsewhere; formats that are not written get `.png` behind theirs, or `.2.png` if that is taken."""
+    same = {path: destination / path.relative_to(source) for path in found}
+    outputs = {path: place for path, place in same.items() if place.suffix.lower() in FORMATS}
+    taken = set(outputs.values())
+    for path, place in same.items():
+        if path not in outputs:
+            named = place.with_name(f"{place.name}.png")
+            long = len(os.fsencode(named.name)) > LONGEST_NAME
+            outputs[path], number = place.with_suffix(".png") if long else named, 1
+            while outputs[path] in taken:
+                number += 1
+                outputs[path] = place.with_name(f"{place.name}.{number}.png")
+            taken.add(outputs[path])
+    return outputs
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a file into one sentence that names it, so that a batch goes on."""
+    try:
+        yield
+    except KdsharpError as error:
+        if path.name in str(error):
+            raise
+        raise KdsharpError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise KdsharpError(
+            f"{path} needs more memory than there is: make it smaller, or give fewer jobs."
+        ) from error
+    except Exception as error:  # libraries raise anything
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise KdsharpError(f"{path} could not be sharpened ({said}).") from error

@@ -1,0 +1,144 @@
+"""How a notebook begins: on which machine, with which profile, what is kept where, and is the reader's student here?
+
+Every badge of Colab opens a new machine. `begin` brings back what an earlier notebook left in the kept folder, and its
+`status` says in one line what is there and what is taken instead.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from kdsharp import recipes
+from kdsharp.disk import files, keep
+from kdsharp.errors import KdsharpError
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+DRIVE = Path("/content/drive/MyDrive/kdsharp")  # on Colab, once Google Drive is mounted
+KAGGLE = Path("/kaggle/working")  # what Kaggle keeps of a notebook
+_REMEMBERED = "kdsharp.json"
+_NO_GPU = "no GPU is here"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a notebook works with.
+
+    `device` is cuda or cpu; `course` the folder of all that the course writes; `suffix` ends the names of this
+    profile's folders in it; `student` is the file of the reader's own student, None where notebook 05 has not run.
+    """
+
+    profile: str
+    device: str
+    course: Path
+    suffix: str
+    student: Path | None
+    status: str
+
+
+def begin(profile: str = AUTO, keep_in: str = "", system: str = "video-call", run: str = "student") -> Start:
+    """Settle the profile and the kept folder, and bring back what is kept of run `run`'s student and of the results.
+
+    Args:
+        profile: one of `recipes.PROFILES`; `auto` takes KDSHARP_PROFILE where it is set, else what was chosen with the
+            kept folder, else `medium` where there is a GPU and `quick` where there is none.
+        keep_in: a folder that outlives the machine; empty takes KDSHARP_KEEP, or a folder `kdsharp` on a mounted
+            Google Drive, or Kaggle's working folder.
+
+    Raises KdsharpError for an unknown profile or system, or a folder that cannot be used.
+    """
+    kept = _kept(keep_in)
+    gpus = torch.cuda.device_count()  # asks the driver alone, see `_machine`
+    chosen, why = _profile(profile, kept, gpus)
+    if kept and why != _NO_GPU:  # that there is none today is no choice
+        _remember(kept, chosen)
+    suffix = "" if chosen == "quick" else f"-{chosen}"
+    course = files.work_dir() / "course"
+    student = course / f"{run}{suffix}" / "student.safetensors"
+    keep.fetch(student)  # training brings back the rest of its run itself
+    keep.fetch_all(course / "results")
+    parts = [
+        _machine(gpus),
+        f"profile {chosen} ({why})",
+        f"teacher {recipes.preset(system, chosen).teacher or 'none'}",
+        "your student: found" if student.exists() else _instead(system),
+        f"kept in {kept}" if kept else "nothing is kept",
+    ]
+    device = "cuda" if gpus else "cpu"
+    return Start(chosen, device, course, suffix, student if student.exists() else None, " | ".join(parts))
+
+
+def _kept(keep_in: str) -> Path | None:
+    """The folder that outlives the machine, in use from here on; None where there is none."""
+    if not keep_in and (named := os.environ.get("KDSHARP_KEEP")):
+        keep.place_of(files.work_dir())  # raises where there is no such folder
+        return Path(named)
+    if not keep_in and DRIVE.is_dir():
+        keep_in = str(DRIVE)
+    if not keep_in and "KAGGLE_KERNEL_RUN_TYPE" in os.environ and KAGGLE.is_dir():
+        keep_in = str(KAGGLE)
+    if not keep_in:
+        return None
+    keep.use(keep_in)
+    return Path(keep_in)
+
+
+def _profile(wanted: str, kept: Path | None, gpus: int) -> tuple[str, str]:
+    """The profile, and why it is that one."""
+    if wanted != AUTO:
+        return _checked(wanted, "the parameter"), "chosen"
+    if value := os.environ.get("KDSHARP_PROFILE"):
+        return _checked(value, "KDSHARP_PROFILE"), "KDSHARP_PROFILE"
+    if kept and (value := _remembered(kept)):
+        return value, "as last time"
+    return ("medium", "a GPU is here") if gpus else ("quick", _NO_GPU)
+
+
+def _checked(profile: str, source: str) -> str:
+    if profile not in recipes.PROFILES:
+        raise KdsharpError(
+            f"There is no profile '{profile}' ({source}): choose one of {AUTO}, {', '.join(recipes.PROFILES)}."
+        )
+    return profile
+
+
+def _remembered(kept: Path) -> str | None:
+    """The profile that was chosen with this folder, if it can be read."""
+    path = kept / _REMEMBERED
+    if not path.is_file():
+        return None
+    try:
+        found = files.read_json(path)["profile"]
+    except (KdsharpError, KeyError, TypeError):
+        found = None
+    if found in recipes.PROFILES:
+        return found
+    log.warning("%s names no profile: it is written anew", path)
+    return None
+
+
+def _remember(kept: Path, profile: str) -> None:
+    """Write the profile down for the next notebook; a folder that cannot be written is a warning."""
+    try:
+        files.write_json(kept / _REMEMBERED, {"profile": profile})
+    except (OSError, KdsharpError) as error:
+        log.warning("the profile is not remembered: %s", error)
+
+
+def _machine(gpus: int) -> str:
+    """The GPU by name; of several the number: to ask for names takes a GPU into use, and a process that uses one
+    cannot be split into several any more (`parallel.in_notebook`).
+    """
+    if gpus > 1:
+        return f"{gpus} GPUs"
+    return f"GPU {torch.cuda.get_device_name(0)}" if gpus else f"processor, {os.cpu_count()} cores"
+
+
+def _instead(system: str) -> str:
+    published = recipes.PUBLISHED.get(system)
+    instead = f": until it is trained, the published {published} stands in" if published else ""
+    return f"your student of notebook 05 was not found{instead}"

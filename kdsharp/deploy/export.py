@@ -1,0 +1,103 @@
+"""ONNX: from a PyTorch student to one file for pictures of every size, with what it needs to be used.
+
+`runtime` executes the file without PyTorch, and `largest_difference` checks that it gives the same picture.
+"""
+
+import contextlib
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdsharp.deploy.runtime import OnnxNetwork, OpenVinoNetwork
+from kdsharp.disk import files
+from kdsharp.student import CHANNELS
+
+OPSET = 18
+
+
+class _Core(nn.Module):
+    """See `for_multiples`."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, planes: Tensor) -> Tensor:
+        return self.network.forward_multiple(planes)
+
+
+def for_multiples(network: nn.Module) -> nn.Module:
+    """A float32 copy on the CPU, to be traced: it takes sizes that are multiples of its folding, and never pads."""
+    return _Core(copy.deepcopy(network)).eval().cpu().float()
+
+
+def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
+    """Write a student as ONNX (opset 18, float32): `input` (1, C, H, W) to `output`, both in [0, 1].
+
+    H and W are free, but multiples of the metadata's `multiple`; the caller pads (`OnnxNetwork` does). The other
+    metadata: `scale`, `colour` (rgb or luma), `range`, and `source`, which names the weights that it was made from
+    (`checkpoints.digest`). The network itself stays as it is: where it lies, its precision, and whether it is in
+    training.
+    """
+    multiple = network.multiple
+    core = for_multiples(network)
+    example = torch.rand(1, CHANNELS[network.colour], 16 * multiple, 24 * multiple)
+    rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
+    with quiet():
+        program = torch.onnx.export(
+            core,
+            (example,),
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_shapes={"planes": {2: multiple * rows, 3: multiple * columns}},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    model = program.model_proto
+    # The exporter notes where in the source each operation came from, with the paths of this machine.
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    facts = {"scale": network.scale, "colour": network.colour, "range": "0..1", "multiple": multiple}
+    facts["source"] = source
+    onnx.helper.set_model_props(model, {key: str(value) for key, value in facts.items()})
+    onnx.checker.check_model(model)
+    with files.atomic_write(Path(path)) as handle:
+        handle.write(model.SerializeToString())
+    return Path(path)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Exporters report on their own progress and on packages that they could also use: not the reader's concern."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def largest_difference(
+    network: nn.Module, exported: OnnxNetwork | OpenVinoNetwork, height: int, width: int
+) -> float:
+    """Largest absolute difference between PyTorch and a runtime on random input, in units of 1/255."""
+    planes = torch.rand(
+        1, CHANNELS[network.colour], height, width, generator=torch.Generator().manual_seed(0)
+    )
+    with torch.inference_mode():
+        expected = network(planes)
+    return float(
+        F.l1_loss(torch.from_numpy(exported(planes.numpy())), expected, reduction="none").max() * 255
+    )

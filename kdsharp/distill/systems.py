@@ -1,0 +1,103 @@
+"""A whole system: its photographs, its teacher (trained first where none is released), its stores, its student.
+
+The same loop trains teachers and students; what differs is the recipe.
+"""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdsharp import data, distill, recipes
+from kdsharp.distill import precision, targets
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Recipe
+from kdsharp.recipes.degradations import Pairs
+from kdsharp.teacher import Teacher, load_teacher
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photographs to learn from, and others to validate on."""
+
+    train: list[Path]
+    validation: list[Path]
+
+
+def photos_of(
+    recipe: Recipe,
+    profile: str,
+    folder: Path | None = None,
+    held_out: int = 4,
+    parts: tuple[str, ...] = ("train", "val"),
+) -> Photos:
+    """The recipe's own photographs, of which only `parts` are fetched; or those of `folder`, `held_out` for validation.
+
+    A folder with `sharp_Image/` and `blur_Image/` holds pairs, and only a recipe for `Pairs` can learn from it: see
+    `for_folder`.
+    """
+    if folder is None:
+        train, validation = (
+            data.photos_for(profile, part, recipe.data) if part in parts else [] for part in ("train", "val")
+        )
+        return Photos(train[: recipe.photos], validation)
+    wanted = data.list_pairs if isinstance(recipe.degradation, Pairs) else data.list_photos
+    return Photos(*data.holdout(wanted(folder, recipe.store.crop), held_out))
+
+
+def for_folder(recipe: Recipe, folder: Path | None) -> Recipe:
+    """The recipe for what `folder` holds: with pairs, the damage is the one in the files. A task of scale 1 only."""
+    if folder is None or not data.is_paired(folder):
+        return recipe
+    if recipe.scale != 1:
+        raise KdsharpError(
+            f"{folder} holds pairs of one size, and {recipe.name} enlarges: choose another preset."
+        )
+    return dataclasses.replace(recipe, degradation=Pairs())
+
+
+def train(
+    recipe: Recipe,
+    photos: Photos,
+    folder: Path,
+    profile: str,
+    device: str = "cpu",
+    vgg: str | Path | None = None,
+    teacher_recipe: Recipe | None = None,
+) -> distill.TrainingResult:
+    """Make the stores and train the student in `folder`; its teacher, where that is another preset, before.
+
+    `teacher_recipe` replaces that preset. Everything goes on where it was stopped; raises KdsharpError as the steps do.
+    """
+    guide = teacher_of(recipe, photos, folder, profile, device, teacher_recipe)
+    store = targets.build(folder / "targets", photos.train, recipe, guide, device)
+    validation = targets.build_validation(folder / "validation", photos.validation, recipe, device)
+    network = guide.network if guide and recipe.losses.features else None
+    return distill.train(recipe, store, validation, folder, device, vgg, guide=network)
+
+
+def teacher_of(
+    recipe: Recipe,
+    photos: Photos,
+    folder: Path,
+    profile: str,
+    device: str = "cpu",
+    teacher_recipe: Recipe | None = None,
+) -> Teacher | None:
+    """The recipe's teacher, if its losses listen to one: loaded, or trained in `folder`/teacher for the same damage."""
+    weights = recipe.losses
+    if recipe.teacher is None or not (
+        weights.teacher or weights.soft or weights.perceptual or weights.features
+    ):
+        return None
+    # Targets are rounded to bytes: bfloat16 is precise enough, where it is faster. A GPU decides for itself.
+    half = None if device.startswith("cuda") else recipe.training.half_on_cpu and precision.bfloat16_pays()
+    if recipe.teacher not in recipes.PRESETS:
+        return load_teacher(recipe.teacher, device, half=half)
+    first = teacher_recipe or recipes.preset(recipe.teacher, profile)
+    first = dataclasses.replace(first, degradation=recipe.degradation)
+    log.info("%s learns first", first.name)
+    made = train(first, photos, folder / "teacher", profile, device)
+    return load_teacher(made.checkpoint, device, half=half)

@@ -1,0 +1,61 @@
+"""Rulers beyond PSNR and SSIM: a perceptual distance, naturalness without an original, and flicker.
+
+PSNR rewards the mean of all pictures that could have been (notebook 06); these ask other questions.
+"""
+
+import itertools
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from kdsharp import data, evaluate
+from kdsharp.distill.perceptual import Perceptual
+from kdsharp.errors import KdsharpError
+
+_BLOCK = 96  # pixels of NIQE's blocks
+_SIDE = 512  # pixels: VGG19 over a whole 1080p frame would need gigabytes
+
+
+def feature_distance(picture: np.ndarray, original: np.ndarray, vgg: Perceptual) -> float:
+    """Mean absolute difference of VGG19 features (conv3_4) over the middle 512 pixels; 0 for equal pictures.
+
+    It stands where LPIPS (Zhang et al. 2018) would: the same idea without its learnt weights. `uint8` RGB (H, W, 3).
+    Raises KdsharpError for pictures of two sizes.
+    """
+    if picture.shape != original.shape:
+        raise KdsharpError(f"Cannot compare pictures of {picture.shape} and {original.shape}.")
+    middle = [data.to_tensor(evaluate.centre(image, _SIDE)) for image in (picture, original)]
+    with torch.inference_mode():
+        return float(vgg(*middle))
+
+
+def niqe(picture: np.ndarray) -> float:
+    """Natural image quality evaluator (Mittal et al. 2013) of `uint8` RGB (H, W, 3): lower is more natural.
+
+    No original is needed. The figures are basicsr's, on Y of BT.601. Raises KdsharpError where basicsr is not installed
+    (extra `reference`, Python 3.12 or older), and for pictures with fewer than four blocks of 96 pixels.
+    """
+    if (picture.shape[0] // _BLOCK) * (picture.shape[1] // _BLOCK) < 4:
+        raise KdsharpError(
+            f"NIQE needs at least four blocks of {_BLOCK} pixels: {picture.shape[:2]} is too small."
+        )
+    from kdsharp.teacher.reference import import_niqe
+
+    bgr = np.ascontiguousarray(picture[..., ::-1])
+    return float(import_niqe()(bgr, crop_border=0, input_order="HWC", convert_to="y"))
+
+
+def flicker(frames: Iterable[np.ndarray], originals: Iterable[np.ndarray]) -> float:
+    """How much the error of a video changes from frame to frame: the mean absolute change, in 1/255.
+
+    Both are `uint8` frames of one size. With e_t the difference between frame t and its original, it is the mean of
+    |e_t - e_(t-1)| over pixels and frames. A still error (a blur) costs nothing, an error that jumps (noise, blocks,
+    invented texture) costs what one sees.
+    Raises KdsharpError for fewer than two frames.
+    """
+    errors = (frame.astype(np.int16) - original for frame, original in zip(frames, originals, strict=True))
+    changes = [float(np.abs(new - old).mean()) for old, new in itertools.pairwise(errors)]
+    if not changes:
+        raise KdsharpError("Flicker needs at least two frames.")
+    return float(np.mean(changes))

@@ -1,0 +1,128 @@
+"""The networks that are published or meant to be, each as one recipe: `kdsharp train NAME` makes it, or makes it again.
+
+The systems of `recipes` are where a reader begins. These are the same systems at full length, with the size, damage and
+losses that measurements chose (figures/results.json; the cards under checkpoints/ tell how each was found).
+"""
+
+import dataclasses
+
+from kdsharp.recipes import Losses, Network, Recipe, Store, Training
+from kdsharp.recipes.degradations import Blur, Degradation, Downscale, RealEsrgan, VideoCall
+
+# WebRTC shrinks with a box filter (area), by few ratios; the camera's noise is in the photographs already. Drawing any
+# ratio alike cost 0.46 dB at a ratio of 1.5, whose three phases come back in every frame. Without clean frames, a
+# student sharpens what is sharp already: a good picture came out at 33 dB.
+_CALLS = VideoCall(
+    shrink=(1.5, 3.0),
+    filters=("area",),
+    noise=(0.0, 0.0),
+    jpeg=(50.0, 90.0),
+    usual=(1.5, 2.0, 3.0),
+    usual_share=0.8,
+    clean_share=0.02,
+)
+# L1 and SSIM to the original. Beside L1 alone, SSIM gains twice as much in the first steps, PSNR too: with clean frames
+# in the batch, L1 lingers at "change nothing".
+_FIDELITY = Losses(hr=1.0, structure=0.6)
+# From the large network that knows a clean frame when it sees one: the same gain for calls, and a clean frame keeps
+# 6 dB more than without it (checkpoints/call-s.md).
+_LIKE_CEILING = Losses(hr=0.3, teacher=0.7, structure=0.5)
+_STORE = Store(crop=192, crops_per_photo=24)
+PERCEPTUAL_TEACHER = "realesr-general-x4v3"
+FIDELITY_TEACHER = "call-ceiling"  # the largest of our own, trained on the originals alone
+
+
+def _student(unshuffle: int, channels: int, body: int, scale: int = 1, colour: str = "luma") -> Network:
+    options = {"scale": scale, "unshuffle": unshuffle, "channels": channels, "body": body, "colour": colour}
+    return Network("student", options)
+
+
+def _training(steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 16) -> Training:
+    """For one CPU core, in bfloat16 where that is faster, and twenty validations on the way."""
+    return Training(steps, batch, patch, learning_rate, 0.05, validate_every=steps // 20, half_on_cpu=True)
+
+
+def _sharpen(
+    name: str,
+    damage: Degradation,
+    network: Network,
+    training: Training,
+    losses: Losses = _FIDELITY,
+    teacher: str | None = None,
+) -> Recipe:
+    return Recipe(name, "sharpen", 1, damage, network, teacher, losses, training, _STORE)
+
+
+def _upscale(name: str, damage: Degradation, network: Network, training: Training) -> Recipe:
+    scale = network.options["scale"]
+    losses = Losses(hr=1.0)  # the literature's tables ask for PSNR
+    return Recipe(name, "upscale", scale, damage, network, None, losses, training, _STORE)
+
+
+def _perceptual(fidelity: Recipe) -> Recipe:
+    """The same network turned towards the perceptual teacher, from where its fidelity training ended."""
+    return dataclasses.replace(
+        fidelity,
+        name=f"{fidelity.name}-perceptual",
+        teacher=PERCEPTUAL_TEACHER,
+        losses=_LIKE_TEACHER,
+        training=_training(4000, 64, learning_rate=5e-4, batch=4),
+        store=Store(crop=128, crops_per_photo=12),
+        start=fidelity.name,
+    )
+
+
+_LIKE_TEACHER = Losses(hr=0.0, teacher=1.0, structure=0.2, perceptual=0.01)
+_CEILING = Network("residual", {"scale": 1, "channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"})
+_CALL_S = _sharpen(
+    "call-s", _CALLS, _student(2, 16, 5), _training(30_000, 96), _LIKE_CEILING, FIDELITY_TEACHER
+)
+_CALL_M = _sharpen(
+    "call-m", _CALLS, _student(2, 32, 6), _training(15_000, 96), _LIKE_CEILING, FIDELITY_TEACHER
+)
+_CALL_CEILING = _sharpen(
+    "call-ceiling",
+    dataclasses.replace(_CALLS, clean_share=0.1),
+    _CEILING,
+    _training(12_000, 64, 3e-4, 8),
+    Losses(hr=1.0, structure=0.4),
+)
+_X4_M = dataclasses.replace(  # most of the way without VGG19, which takes nine tenths of a step's time
+    _upscale(
+        "x4-m-plain", RealEsrgan(), _student(1, 32, 8, scale=4, colour="rgb"), _training(16_000, 32, 1e-3, 8)
+    ),
+    teacher=PERCEPTUAL_TEACHER,
+    losses=Losses(hr=0.0, teacher=1.0, structure=0.6),
+)
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        _CALL_S,
+        _CALL_M,
+        _CALL_CEILING,
+        _perceptual(_CALL_S),
+        _perceptual(_CALL_M),
+        _sharpen("blur-s", Blur("gaussian", (0.5, 2.0), lean=3.0), _CALL_S.student, _training(16_000, 96)),
+        dataclasses.replace(
+            _upscale("x2-s", Downscale(2), _student(1, 24, 4, scale=2), _training(30_000, 48, 1e-3)),
+            store=dataclasses.replace(_STORE, reductions=(1.0, 1.5, 2.0, 3.0)),
+        ),
+        _upscale("x4-s", Downscale(4), _student(1, 32, 5, scale=4), _training(20_000, 40, 1e-3)),
+        _X4_M,
+        dataclasses.replace(
+            _X4_M,
+            name="x4-m",
+            losses=_LIKE_TEACHER,
+            training=_training(3000, 24, learning_rate=5e-4, batch=4),
+            start=_X4_M.name,
+        ),
+        dataclasses.replace(
+            _X4_M,
+            name="x4-m-fidelity",
+            losses=Losses(hr=0.8, teacher=0.2),
+            training=_training(6000, 32, learning_rate=1e-3),
+            start=_X4_M.name,
+        ),
+    )
+}

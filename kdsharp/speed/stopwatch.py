@@ -1,0 +1,329 @@
+"""Frames per second at 1080p: what a user gets, whole frames in and out, on what this machine has.
+
+Every figure means an output of 1920x1080, one frame at a time, after a warm-up; methods are timed in turns, so that
+a slow moment of the machine meets them all. The median is quoted, and beside it the 95th percentile: what stutters.
+"""
+
+import copy
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+from kdsharp import evaluate
+from kdsharp.deploy import export, runtime, sharpen, torch_run
+from kdsharp.deploy.sharpen import Sharpener
+from kdsharp.disk import checkpoints, files
+from kdsharp.errors import KdsharpError
+from kdsharp.speed import rivals
+from kdsharp.student import CHANNELS, multiply_adds
+from kdsharp.teacher import load_teacher
+
+HEIGHT, WIDTH = 1080, 1920
+CLASSIC = "classic"
+CALL_SHRINK = 2  # the teacher of a call gets the frame at half the size
+ENOUGH_MS = 10_000  # a job that has taken this long is not repeated further ...
+FEWEST = 3  # ... once it was timed so often
+
+
+def time_call(function: Callable[[], object], repeats: int = 10, warmup: int = 2) -> float:
+    """Median milliseconds of one call; on a GPU the call must wait for its result.
+
+    Raises KdsharpError for less than one repeat.
+    """
+    return statistics.median(_in_turns({"": function}, repeats, warmup)[""])
+
+
+def measure(
+    students: list[str],
+    engines: list[str] | None = None,
+    repeats: int = 20,
+    teacher: str | None = None,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+    rivals: list[str] | None = None,
+    ceilings: dict[str, float] | None = None,
+) -> list[dict]:
+    """One row per network, engine and kind: `end to end` (uint8 frame in and out) and `network`.
+
+    `network` takes what already lies on the device and leaves the result there: planes on a processor, a whole `uint8`
+    frame on a GPU, so that there the difference between the two shows what the copies cost.
+
+    Args:
+        students: published names or files; `engines`: those of `sharpen.load_student`, PyTorch's own also on a GPU
+            where there is one, all networks alike: in half precision, whole frames.
+        teacher: also time this teacher end to end, three frames only, because it is slow.
+        size: (height, width) of the output.
+        rivals: names of `rivals.RIVALS`, as `network` only, and `classic` for bicubic resizing and unsharp mask.
+        ceilings: those of `roofline.ceilings` for the processor; `share` is taken of them as `raised` by these rows.
+
+    Rows have the keys network, engine, device, what, output (as 1920x1080), ms (median), p95_ms, fps, multiply_adds
+    (billions a frame; None where there is no network of ours) and share (of the ceiling in the engine's precision, of
+    the network alone; None where there is no such ceiling). Jobs that take seconds are repeated three times only.
+    Raises KdsharpError for an unknown student, engine or teacher, and for less than one repeat.
+    """
+    engines = engines or ["torch", "onnx"]
+    devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+    jobs: dict[tuple[str, ...], Callable[[], object]] = {}
+    for name in students:
+        for engine in engines:
+            for device in _devices_of(engine, devices):
+                jobs |= _jobs_of(name, sharpen.load_student(name, device, engine), size)
+    for name in rivals or []:
+        jobs |= _classic_jobs(size) if name == CLASSIC else _rival_jobs(name, engines, devices, size)
+    times = _in_turns(jobs, repeats, warmup=3)
+    if teacher:
+        guide = load_teacher(teacher, devices[-1])
+        small = _frame(size[0] // CALL_SHRINK, size[1] // CALL_SHRINK)
+        key = (f"{teacher} (on {small.shape[1]}x{small.shape[0]})", "torch", devices[-1], "end to end")
+        times |= _in_turns({key: lambda: guide.upscale_image(small)}, repeats=min(3, repeats), warmup=0)
+    counts = {name: _multiply_adds(name, size) for name in (*students, *(rivals or [])) if name != CLASSIC}
+    rows = [_row(key, taken, size, counts.get(key[0])) for key, taken in times.items()]
+    peaks = raised(ceilings or {}, rows)
+    for row in rows:
+        peak = peaks.get(precision_of(row["engine"], row["device"]))
+        row["share"] = round(_rate(row) / peak, 3) if peak and _counts(row) else None
+    return rows
+
+
+def raised(ceilings: dict[str, float], rows: list[dict]) -> dict[str, float]:
+    """The ceilings, each as high as the fastest network among the rows where that beat the matrix product.
+
+    A ceiling is the most that was seen: what is faster than a product shows that the product was not the limit.
+    """
+    higher = dict(ceilings)
+    for row in filter(_counts, rows):
+        kind = precision_of(row["engine"], row["device"])
+        if kind in higher:
+            higher[kind] = max(higher[kind], _rate(row))
+    return higher
+
+
+def _counts(row: dict) -> bool:
+    """Whether a row is of a network of known work, alone, on the processor."""
+    return bool(row["multiply_adds"]) and row["what"] == "network" and row["device"] == "cpu"
+
+
+def _rate(row: dict) -> float:
+    """G multiply-adds per second."""
+    return row["multiply_adds"] / row["ms"] * 1000
+
+
+def _row(key: tuple[str, ...], taken: list[float], size: tuple[int, int], count: float | None) -> dict:
+    ms = statistics.median(taken)
+    row = dict(zip(("network", "engine", "device", "what"), key, strict=True))
+    row |= {"output": f"{size[1]}x{size[0]}", "ms": round(ms, 3), "p95_ms": round(percentile(taken, 95), 3)}
+    return row | {"fps": round(1000 / ms, 2), "multiply_adds": count}
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """The smallest value that at least `percent` of the values do not exceed (nearest rank)."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(percent / 100 * len(ranked)) - 1)]
+
+
+def precision_of(engine: str, device: str) -> str:
+    """What an engine multiplies, as `roofline.PRECISIONS` names it."""
+    if engine.endswith("int8"):
+        return "int8"
+    if engine == "openvino":
+        return "bfloat16" if runtime.openvino_halves() else "float32"
+    return "float16" if device.startswith("cuda") and engine in sharpen.TORCH_ENGINES else "float32"
+
+
+def _multiply_adds(name: str, size: tuple[int, int]) -> float:
+    """Billions of multiply-adds for a frame, counted without computing one."""
+    known = name in rivals.RIVALS
+    network = rivals.build(name) if known else checkpoints.load(name)[0]
+    rows, columns = (side // network.scale for side in size)
+    return round(multiply_adds(network.to("meta"), rows, columns) / 1e9, 3)
+
+
+def hardware() -> dict[str, str | int]:
+    """What the figures were measured on: processor, cores, threads, versions, and the GPU where there is one."""
+    facts: dict[str, str | int] = {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+    return facts | ({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
+
+
+def format_table(rows: list[dict], ceilings: dict[str, float] | None = None) -> str:
+    """Rows as aligned text under lines that name the output's size, the hardware and its ceilings.
+
+    `share` is n/a where the processor has no ceiling in the engine's precision.
+    """
+    outputs = ", ".join(sorted({row["output"] for row in rows})) or "(no rows)"
+    facts = ", ".join(f"{key} {value}" for key, value in hardware().items())
+    width = max((len(row["network"]) for row in rows), default=7)
+    lines = [f"output {outputs}, one frame at a time, warm, medians; {facts}"]
+    if ceilings:
+        peaks = raised(ceilings, rows)
+        products = ", ".join(f"{name} {value:.0f}" for name, value in peaks.items() if name != "copy")
+        lines.append(f"ceilings: {products} G multiply-adds/s; copy {ceilings['copy']:.0f} GB/s")
+    lines.append(
+        f"{'network':{width}}  {'engine':13} {'device':6} {'what':10} {'ms':>9} {'p95':>9} {'fps':>8} {'G':>8} share"
+    )
+    for row in rows:
+        count = "" if row["multiply_adds"] is None else f"{row['multiply_adds']:.1f}"
+        share = "n/a" if ceilings and _counts(row) else ""
+        share = share if row["share"] is None else f"{row['share']:.0%}"
+        lines.append(
+            f"{row['network']:{width}}  {row['engine']:13} {row['device']:6} {row['what']:10} {row['ms']:9.1f} "
+            f"{row['p95_ms']:9.1f} {row['fps']:8.1f} {count:>8} {share:>5}"
+        )
+    return "\n".join(lines)
+
+
+def _jobs_of(
+    name: str, student: Sharpener, size: tuple[int, int]
+) -> dict[tuple[str, ...], Callable[[], object]]:
+    frame = _frame(size[0] // student.scale, size[1] // student.scale)
+    planes = np.random.default_rng(0).random(
+        (1, CHANNELS[student.run.colour], *frame.shape[:2]), dtype=np.float32
+    )
+    key = (name, student.engine, student.device)
+    return {
+        (*key, "end to end"): lambda: student(frame),
+        (*key, "network"): _network_alone(student, planes, frame),
+    }
+
+
+def _classic_jobs(size: tuple[int, int]) -> dict[tuple[str, ...], Callable[[], object]]:
+    """What needs no network: OpenCV's bicubic enlargement by 2, and an unsharp mask."""
+    frame, small = _frame(*size), _frame(size[0] // 2, size[1] // 2)
+    return {
+        ("bicubic x2", "opencv", "cpu", "end to end"): lambda: cv2.resize(
+            small, size[::-1], interpolation=cv2.INTER_CUBIC
+        ),
+        ("unsharp mask", "opencv", "cpu", "end to end"): lambda: evaluate.unsharp(frame),
+    }
+
+
+def _rival_jobs(
+    name: str, engines: list[str], devices: list[str], size: tuple[int, int]
+) -> dict[tuple[str, ...], Callable[[], object]]:
+    """A published network of others, without its frame path, in the engines that we use ourselves."""
+    network = rivals.build(name)
+    shape = (1, CHANNELS[network.colour], size[0] // network.scale, size[1] // network.scale)
+    planes = np.random.default_rng(0).random(shape, dtype=np.float32)
+    jobs: dict[tuple[str, ...], Callable[[], object]] = {}
+    for engine in engines:
+        if engine.endswith("-int8") or engine == "compile":
+            continue  # random weights say nothing about what rounding would cost
+        if engine not in sharpen.TORCH_ENGINES:
+            path = files.work_dir() / "onnx" / f"{name.replace(' ', '-')}.onnx"
+            exported = runtime.RUNTIMES[engine](path if path.exists() else export.to_onnx(network, path))
+            jobs[name, engine, _devices_of(engine, devices)[0], "network"] = partial(exported, planes)
+            continue
+        for device in _devices_of(engine, devices):
+            run = torch_run.start(copy.deepcopy(network), device, engine)
+            jobs[name, engine, device, "network"] = (
+                _resident(run, _frame(*shape[2:]))
+                if device.startswith("cuda")
+                else _forward(run.network, planes)
+            )
+    return jobs
+
+
+def _devices_of(engine: str, devices: list[str]) -> list[str]:
+    """On which of the devices an engine runs."""
+    if engine not in sharpen.TORCH_ENGINES:
+        return ["cuda" if engine in runtime.GPU_RUNTIMES else "cpu"]
+    return [device for device in devices if engine != "cuda-graph" or device.startswith("cuda")]
+
+
+def _network_alone(student: Sharpener, planes: np.ndarray, frame: np.ndarray) -> Callable[[], object]:
+    """A call of the network without the copies to and from its device."""
+    if student.engine not in sharpen.TORCH_ENGINES:
+        return lambda: student.run(planes)
+    if student.device == "cpu":
+        return _forward(student.run.network, planes)
+    return _resident(student.run, frame)
+
+
+def _resident(run: torch_run.GpuRun, frame: np.ndarray) -> Callable[[], object]:
+    """A call of a network on a GPU for a frame that lies there already; all networks are timed so."""
+    there = torch.from_numpy(frame).to(run.device)
+
+    def forward() -> None:
+        run.resident(there)
+        torch.cuda.synchronize()
+
+    return forward
+
+
+def _forward(network: nn.Module, planes: np.ndarray) -> Callable[[], object]:
+    """A call of a PyTorch network on planes that already lie on its device, in its own precision."""
+    weights = next(network.parameters())
+    tensor = torch.from_numpy(planes).to(weights.device, weights.dtype)
+
+    @torch.inference_mode()
+    def forward() -> None:
+        network(tensor)
+        if weights.is_cuda:
+            torch.cuda.synchronize()
+
+    return forward
+
+
+def _in_turns(jobs: dict, repeats: int, warmup: int) -> dict[Any, list[float]]:
+    """Milliseconds of each job's runs; all are run once per round, slow ones in fewer rounds."""
+    if repeats < 1:
+        raise KdsharpError(f"Cannot take the median of {repeats} repeats: ask for at least 1.")
+    times: dict[Any, list[float]] = {key: [] for key in jobs}
+    warm: set = set()
+    for turn in range(warmup + repeats):
+        for key, job in jobs.items():
+            known = times[key]
+            if (turn < warmup and key in warm) or (len(known) >= FEWEST and sum(known) > ENOUGH_MS):
+                continue
+            start = time.perf_counter()
+            job()
+            taken = (time.perf_counter() - start) * 1000
+            if turn >= warmup:
+                known.append(taken)
+            elif taken > ENOUGH_MS / 10:
+                warm.add(key)
+    return times
+
+
+def _frame(height: int, width: int) -> np.ndarray:
+    """Random pixels: the time of a plain convolution does not depend on what the picture shows."""
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+            return next(line.split(":")[1].strip() for line in handle if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def predict(network: nn.Module, size: tuple[int, int] = (HEIGHT, WIDTH), repeats: int = 3) -> float:
+    """Milliseconds that a network alone would take for one frame of `size`, from a quarter of the frame times four.
+
+    For choosing while a slider moves: `measure` is what counts. It is timed with PyTorch on the network's device.
+    """
+    if next(network.parameters()).is_cuda:  # as `torch_run` does
+        network = copy.deepcopy(network).half()
+    planes = CHANNELS[getattr(network, "colour", "rgb")]
+    quarter = [edge // (2 * network.scale) // 8 * 8 for edge in size]
+    frame = np.random.default_rng(0).random((1, planes, *quarter), dtype=np.float32)
+    share = quarter[0] * quarter[1] * network.scale**2 / (size[0] * size[1])
+    return time_call(_forward(network, frame), repeats, warmup=1) / share

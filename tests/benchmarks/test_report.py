@@ -1,0 +1,133 @@
+"""The report on small photographs, the recipes of the published networks, and the tables made from both."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import report, results, survey
+from kdsharp import data, evaluate, recipes, student
+from kdsharp.course import figures
+from kdsharp.disk import checkpoints, files
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import zoo
+
+
+@pytest.fixture
+def small_assets(tmp_path: Path) -> Path:
+    """Two small photographs laid out as the real assets are."""
+    photo = data.read_image(data.embedded_photos("val")[0])
+    for folder in (
+        "photos/val",
+        "photos/test/people",
+        "benchmarks/Set5",
+        "benchmarks/Set14",
+        "benchmarks/BSD100",
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+        data.write_image(tmp_path / folder / "one.png", photo[:120, 150:270])
+        data.write_image(tmp_path / folder / "two.png", photo[100:220, 150:270])
+    return tmp_path
+
+
+def test_calls_are_what_evaluate_measures(small_assets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "CALLS", {"medium": (2.0, 70.0)})
+    monkeypatch.setattr(report, "vgg_at_hand", lambda: None)
+    rows = report.calls(small_assets)
+    photos = data.list_photos(small_assets / "photos" / "val")
+    name = recipes.PUBLISHED["video-call"]
+    ready = report.load_student(name, "cpu", "onnx")
+    expected = evaluate.evaluate_student(ready, ready.recipe, photos, evaluate.fixed_call(2, 70))
+    found = {row["method"]: row for row in rows}
+    assert found["nothing"]["psnr_y"] == pytest.approx(expected[0]["psnr_y"])
+    assert found[name]["psnr_y"] == pytest.approx(expected[-1]["psnr_y"])
+    assert found[name]["gain_db"] == pytest.approx(expected[-1]["psnr_y"] - expected[0]["psnr_y"])
+    unsharp = next(row for key, row in found.items() if key.startswith("best unsharp"))
+    assert unsharp["psnr_y"] >= expected[1]["psnr_y"], "the best unsharp mask loses to the plain one"
+
+
+def test_the_best_unsharp_mask_finds_the_one_that_was_applied() -> None:
+    photo = data.read_image(data.embedded_photos("val")[1])[:120, :120]
+    (radius, amount), score = report.best_unsharp([(evaluate.unsharp(photo, 2.0, 1.0), photo)])
+    assert (radius, amount) == (2.0, 1.0) and score == float("inf")
+
+
+def test_report_writes_section_by_section_and_keeps_the_others(
+    small_assets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("KDSHARP_ASSETS", str(small_assets))
+    path = small_assets / "results.json"
+    files.write_json(path, {"ablation": [{"variant": "kept"}]})
+    report.main(["clean", "--json", str(path)])
+    written = files.read_json(path)
+    assert written["ablation"] == [{"variant": "kept"}]
+    assert all(row["psnr_y"] > 25 for row in written["clean"]), "a sharp frame is spoiled"
+    assert "clean" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="claims"):
+        report.main(["claims", "--json", str(path)])
+    monkeypatch.delenv("KDSHARP_ASSETS")
+    with pytest.raises(SystemExit, match="KDSHARP_ASSETS"):
+        report.main(["--json", str(path)])
+    assert files.read_json(path) == written, "a refused report changed the results"
+
+
+def test_unknown_sections_are_named(tmp_path: Path) -> None:
+    with pytest.raises(KdsharpError, match="calls, clean"):
+        list(report.run(tmp_path, ["clean", "claims"]))
+
+
+@pytest.mark.parametrize("name", zoo.RECIPES)
+def test_recipes_of_published_networks_are_whole(name: str) -> None:
+    recipe = zoo.RECIPES[name]
+    assert recipes.from_dict(recipes.to_dict(recipe)) == recipe
+    network = student.build(recipe.student)
+    assert network.scale == recipe.scale == (1 if recipe.task == "sharpen" else recipe.scale)
+    weights = recipe.losses
+    assert bool(weights.teacher or weights.perceptual or weights.features) == (recipe.teacher is not None)
+    if recipe.start:
+        assert zoo.RECIPES[recipe.start].student == recipe.student
+    if any(path.stem == name for path in checkpoints.published()):
+        assert checkpoints.load(name)[1] == recipe, "the published file was made by another recipe"
+
+
+def test_results_become_tables() -> None:
+    rows = [
+        {"call": "mild", "method": "nothing", "psnr_y": 33.217, "ssim_y": 0.93562, "gain_db": 0.0},
+        {
+            "call": "mild",
+            "method": "call-s",
+            "psnr_y": 34.5,
+            "ssim_y": 0.95,
+            "gain_db": 1.283,
+            "share_of_ceiling": 0.61,
+        },
+    ]
+    lines = results.table(rows).splitlines()
+    assert lines[0] == "| call | method | PSNR-Y | SSIM-Y | gain, dB | share of ceiling |"
+    assert lines[2] == "| mild | nothing | 33.22 | 0.9356 | 0.00 |  |"
+    assert lines[3].endswith("| 1.28 | 0.61 |")
+    in_categories = [
+        {
+            "call": "mild",
+            "method": "nothing",
+            "category": category,
+            "frames": count,
+            "ssim_y": value,
+            "psnr_y": 30.0,
+        }
+        for category, count, value in (("people", 2, 0.91234), ("text", 1, 0.8), ("all", 3, 0.9))
+    ]
+    table = results.category_table(in_categories)
+    assert "| people (2) | text (1) | all (3) |" in table and "| 0.9123 | 0.8000 | 0.9000 |" in table
+    text = results.markdown({"calls": rows, "categories": in_categories})
+    assert "## Calls, fidelity" in text and "five categories" in text and "Flicker" not in text
+    measured = [
+        {"variant": name, "seeds": 3, "psnr_y": 32.0, "psnr_y_sd": 0.1} for name in ("plain", "taught")
+    ]
+    for figure in (
+        figures.ablation(measured),
+        results.categories_figure(in_categories),
+        results.perception_figure([row | {"call": "medium", "vgg": 1.0} for row in rows]),
+    ):
+        figure.canvas.draw()
+        assert np.asarray(figure.canvas.buffer_rgba()).std() > 5

@@ -1,0 +1,183 @@
+"""The ablation trains what it says, reports what was measured, and does nothing twice."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kdsharp import data, distill, evaluate, recipes, student
+from kdsharp.apps.cli import main
+from kdsharp.deploy import sharpen
+from kdsharp.disk import checkpoints, files
+from kdsharp.distill import ablation, training
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Losses, zoo
+
+
+@pytest.fixture
+def recipe() -> recipes.Recipe:
+    settings = ["training.steps=3", "training.batch=2", "training.patch=32", "training.validate_every=3"]
+    return recipes.override(
+        recipes.preset("video-call", "quick"), [*settings, "store.crop=64", "store.crops_per_photo=4"]
+    )
+
+
+@pytest.mark.heavy
+def test_rows_are_means_over_seeds_and_finished_runs_are_not_repeated(
+    recipe: recipes.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, held_out = data.embedded_photos("train")[:1], data.embedded_photos("val")[:1]
+    known = checkpoints.find(recipes.PUBLISHED["video-call"])
+    chosen = [
+        ablation.Variant("plain", Losses(hr=1.0)),
+        ablation.Variant("taught", Losses(hr=0.5, teacher=0.5, features=0.1), str(known)),
+    ]
+    rows = ablation.run(recipe, chosen, [0, 1], photos, held_out, tmp_path)
+    scores = []
+    for seed in (0, 1):
+        (trained,) = tmp_path.glob(f"plain-{seed}-*/student.safetensors")
+        own = sharpen.load_student(trained)
+        assert own.recipe.losses == Losses(hr=1.0) and own.recipe.training.seed == seed
+        measured = evaluate.evaluate_student(own, recipe, held_out, evaluate.fixed_call(2, 70))
+        scores.append(measured[-1]["psnr_y"])
+    assert rows[0]["psnr_y"] == pytest.approx(np.mean(scores))
+    assert rows[0]["psnr_y_sd"] == pytest.approx(np.std(scores, ddof=1))
+    assert rows[0]["gain_db"] == pytest.approx(np.mean(scores) - measured[0]["psnr_y"])
+    assert "plain" in ablation.format_table(rows) and "taught" in ablation.format_table(rows)
+
+    trained = []
+    monkeypatch.setattr(training, "draw_batch", lambda *_: trained.append(1))
+    assert ablation.run(recipe, chosen, [0, 1], photos, held_out, tmp_path) == rows and not trained
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", [*recipes.SYSTEMS, "self-teacher"])
+def test_every_preset_is_measured_on_its_own_damage(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own teacher is trained first where that is a preset; the rows are those of `kdsharp evaluate --preset`."""
+    tiny = ["training.steps=2", "training.batch=2", "training.patch=16", "training.validate_every=1"]
+    tiny += ["store.crop=64", "store.crops_per_photo=2", "losses.perceptual=0"]
+    for preset, known in recipes.PRESETS.items():
+        monkeypatch.setitem(recipes.PRESETS, preset, recipes.override(known, tiny))
+    picture = data.read_image(data.embedded_photos("val")[0])
+    photos = [data.write_image(tmp_path / f"{n}.png", picture[40 * n : 40 * n + 96, :100]) for n in range(4)]
+    recipe = recipes.preset(name)
+    guide = recipe.teacher if recipe.teacher in recipes.PRESETS else recipes.PUBLISHED["self-teacher"]
+    chosen = [
+        ablation.Variant("plain", Losses(hr=1.0)),
+        ablation.Variant("taught", Losses(hr=0.5, teacher=0.5), guide),
+    ]
+    rows = ablation.run(recipe, chosen, [0], photos[:2], photos[2:], tmp_path / "runs")
+    assert [row["variant"] for row in rows] == ["plain", "taught"]
+    (trained,) = (tmp_path / "runs").glob("taught-0-*/student.safetensors")
+    damage = evaluate.fixed_call(2, 70) if name == "video-call" else recipe.degradation
+    measured = evaluate.evaluate_student(sharpen.load_student(trained), recipe, photos[2:], damage)
+    assert rows[1]["psnr_y"] == pytest.approx(measured[2]["psnr_y"])
+    assert rows[1]["gain_db"] == pytest.approx(measured[2]["psnr_y"] - measured[0]["psnr_y"])
+    assert bool(list((tmp_path / "runs").glob("teacher-*"))) == (guide in recipes.PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("losses", "vgg", "said"),
+    [
+        (Losses(features=0.1), None, "Feature distillation needs a teacher of this course"),
+        (Losses(perceptual=0.1), "no.safetensors", "no.safetensors"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_anything_is(
+    recipe: recipes.Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: Losses,
+    vgg: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(distill, "train", lambda *_, **__: pytest.fail("it was trained"))
+    chosen = [ablation.Variant("plain", Losses()), ablation.Variant("last", losses)]
+    photos = data.embedded_photos("train")[:1]
+    with pytest.raises(KdsharpError, match=said):
+        ablation.run(recipe, chosen, [0], photos, data.embedded_photos("val")[:1], tmp_path, vgg)
+    tiny = data.write_image(tmp_path / "tiny.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(KdsharpError, match="SSIM needs 11 pixels"):
+        ablation.run(recipe, chosen[:1], [0], photos, [tiny], tmp_path)
+
+
+@pytest.mark.heavy
+def test_two_teachers_of_one_name_do_not_share(recipe: recipes.Recipe, tmp_path: Path) -> None:
+    """Each variant learns from its own teacher, and so do those of another run in the same folder."""
+    photos, held_out = data.embedded_photos("train")[:1], data.embedded_photos("val")[:1]
+    network, seeds = recipes.Network("residual", {"scale": 1, "channels": 4, "blocks": 1}), (0, 1)
+    paths = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        teaching = dataclasses.replace(recipe, student=network)
+        path = tmp_path / str(seed) / "student.safetensors"
+        paths.append(checkpoints.save(path, student.build(network), teaching))
+    losses = Losses(hr=0.0, teacher=1.0)
+    both = [ablation.Variant("taught", losses, str(path)) for path in paths]
+    together = ablation.run(recipe, both, [0], photos, held_out, tmp_path / "both")
+    alone = [ablation.run(recipe, [one], [0], photos, held_out, tmp_path / "alone")[0] for one in both]
+    assert together == alone and together[0]["psnr_y"] != together[1]["psnr_y"]
+
+
+def test_variants_share_everything_but_losses_and_teacher() -> None:
+    chosen = ablation.variants("realesr-general-x4v3", "call-ceiling")
+    assert chosen[0].losses == Losses(hr=1.0) and chosen[0].teacher is None
+    for variant in chosen:
+        uses = variant.losses.teacher or variant.losses.perceptual or variant.losses.features
+        assert bool(uses) == (variant.teacher is not None), variant.name
+        assert variant.losses.hr + variant.losses.teacher == pytest.approx(1), (
+            "else it is another learning rate"
+        )
+    assert len({variant.name for variant in chosen}) == len(chosen)
+    assert len({dataclasses.astuple(variant) for variant in chosen if variant.teacher}) == len(chosen) - 2
+
+
+def test_start_takes_the_weights_of_a_network_of_the_same_shape(
+    recipe: recipes.Recipe, tmp_path: Path
+) -> None:
+    network = student.build(recipe.student)
+    earlier = checkpoints.save(tmp_path / "earlier.safetensors", network, recipe)
+    begun = training._begin(dataclasses.replace(recipe, start=str(earlier)))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(begun.state_dict().values(), network.state_dict().values(), strict=True)
+    )
+    wider = recipes.override(recipe, ["student.options.channels=48"])
+    with pytest.raises(KdsharpError, match="another shape"):
+        training._begin(dataclasses.replace(wider, start=str(earlier)))
+
+
+def test_ablate_measures_a_network_that_had_no_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kdsharp ablate call-s`: the default teacher, and its variants only."""
+    asked = {}
+
+    def run(recipe, chosen, seeds, photos, held_out, *_rest) -> list[dict]:
+        asked.update(teachers={variant.teacher for variant in chosen}, photos=photos, held_out=held_out)
+        return [
+            {
+                "variant": "plain",
+                "psnr_y": 1.0,
+                "psnr_y_sd": 0.0,
+                "ssim_y": 1.0,
+                "ssim_y_sd": 0.0,
+                "gain_db": 0.0,
+            }
+        ]
+
+    monkeypatch.setattr(ablation, "run", run)
+    photos = [
+        data.write_image(tmp_path / "photos" / f"{n}.png", np.zeros((200, 200, 3), np.uint8)) for n in "12"
+    ]
+    folder = str(tmp_path / "photos")
+    arguments = ["ablate", "call-s", "--photos", folder, "--validation", folder]
+    arguments += ["--json", str(tmp_path / "r.json")]
+    assert main(arguments) == 0
+    assert asked["teachers"] == {None, zoo.PERCEPTUAL_TEACHER}
+    assert asked["photos"] == asked["held_out"] == photos
+    assert list(files.read_json(tmp_path / "r.json")) == ["ablation"]

@@ -1,0 +1,115 @@
+"""The notebooks keep their shape, and the tool that says so sees what it should."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import notebooks  # noqa: E402
+
+URL = notebooks.repository()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def well_shaped() -> nbformat.NotebookNode:
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# Title\n\n" + notebooks.badge("05_x.ipynb", URL)),
+            new_code_cell(notebooks.bootstrap(URL)),
+            new_code_cell(f"{notebooks.PROFILE}\n{notebooks.KEEP_IN}", metadata={"tags": ["parameters"]}),
+            new_code_cell("here = begin(profile, keep_in)\nprint(here.status)"),
+        ],
+        metadata=notebooks.GPU,
+    )
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_in_shape(path: Path) -> None:
+    assert notebooks.problems(nbformat.read(path, as_version=4), path.name, URL) == []
+
+
+def test_the_course_is_complete() -> None:
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(10)]
+
+
+def test_a_good_notebook_has_no_problems() -> None:
+    assert notebooks.problems(well_shaped(), "05_x.ipynb", URL) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda cells: cells.pop(0), "title"),
+        (lambda cells: cells.__setitem__(0, new_markdown_cell("# No badge")), "badge"),
+        (lambda cells: cells.pop(1), "bootstrap"),
+        (lambda cells: cells.pop(2), "0 cells are tagged"),
+        (lambda cells: cells.pop(3), "here.status"),
+        (lambda cells: cells[2].update(source=notebooks.PROFILE), "lacks the line: keep_in"),
+        (lambda cells: cells[2].update(source=notebooks.KEEP_IN), "lacks the line: profile"),
+        (lambda cells: cells.append(cells[2]), "2 cells are tagged"),
+        (lambda cells: cells.extend(new_code_cell("1") for _ in range(23)), "26 code cells"),
+        (lambda cells: cells.append(new_code_cell("1\n" * 15 + "1")), "16 lines"),
+        (lambda cells: cells.append(new_code_cell("")), "empty"),
+        (
+            lambda cells: cells.append(new_code_cell("1", outputs=[new_output("stream", text="x")])),
+            "outputs",
+        ),
+    ],
+)
+def test_each_fault_is_named(spoil, sentence: str) -> None:
+    notebook = well_shaped()
+    spoil(notebook.cells)
+    assert any(sentence in problem for problem in notebooks.problems(notebook, "05_x.ipynb", URL))
+
+
+def test_every_notebook_asks_colab_for_a_gpu() -> None:
+    notebook = well_shaped()
+    del notebook.metadata["accelerator"]
+    assert any("GPU" in problem for problem in notebooks.problems(notebook, "05_x.ipynb", URL))
+    assert notebooks.problems(notebooks.fixed(notebook, URL), "05_x.ipynb", URL) == []
+
+
+def test_the_bootstrap_installs_on_lent_machines_only(tmp_path: Path) -> None:
+    """Run by an interpreter without kdsharp and with a pip that writes down what it is asked for."""
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__init__.py").touch()  # or the real pip comes first
+    (tmp_path / "pip" / "__main__.py").write_text(
+        "import pathlib, sys\npathlib.Path(__file__).with_name('asked').write_text(sys.argv[-1])"
+    )
+    asked = tmp_path / "pip" / "asked"
+    clean = {"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]}
+    for lent in ({}, {"COLAB_RELEASE_TAG": "1"}, {"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}):
+        asked.unlink(missing_ok=True)
+        command = [sys.executable, "-S", "-c", notebooks.bootstrap(URL)]
+        subprocess.run(command, env=clean | lent, cwd=tmp_path, check=True)
+        assert asked.exists() == bool(lent)
+    extras = re.fullmatch(r"kdsharp\[(.*)\] @ git\+" + re.escape(URL), asked.read_text()).group(1)
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {"openvino", "restormer"} <= set(extras.split(",")) <= known["optional-dependencies"].keys()
+
+
+def test_another_owner_reaches_badge_and_bootstrap() -> None:
+    other = "https://github.com/somebody/sharper"
+    notebook = well_shaped()
+    assert notebooks.problems(notebook, "05_x.ipynb", other)
+    notebook.cells[2].metadata["jupyter"] = {"source_hidden": True}
+    notebook.metadata["widgets"] = {}
+    mended = notebooks.fixed(notebook, other)
+    assert notebooks.problems(mended, "05_x.ipynb", other) == []
+    assert mended.cells[2].metadata["jupyter"] == {"source_hidden": True}
+    assert "kdsharp/kdsharp" not in nbformat.writes(mended)
+
+
+def test_the_readme_has_the_right_badge() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert notebooks.badge("00_setup.ipynb", URL) in text
+    assert notebooks.fix_readme(text, URL) == text

@@ -1,0 +1,157 @@
+"""Networks, checkpoints and the callable student."""
+
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import kdsharp
+from kdsharp import data, recipes, student
+from kdsharp.disk import checkpoints
+from kdsharp.distill import training
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Network
+
+SHAPES = [(1, 4, "luma"), (1, 4, "rgb"), (2, 1, "rgb"), (4, 1, "rgb"), (2, 2, "rgb"), (4, 2, "luma")]
+
+
+def make(scale: int, unshuffle: int, colour: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    options = {"scale": scale, "unshuffle": unshuffle, "channels": 8, "body": 1, "colour": colour}
+    return student.build(Network("student", options)).eval()
+
+
+@pytest.mark.parametrize(("scale", "unshuffle", "colour"), SHAPES)
+def test_a_student_whose_last_layer_is_zero_changes_nothing(scale: int, unshuffle: int, colour: str) -> None:
+    network = make(scale, unshuffle, colour)
+    torch.nn.init.zeros_(network.layers[-1].weight)
+    planes = torch.rand(2, student.CHANNELS[colour], 21, 30)  # no multiple of anything
+    assert torch.equal(network(planes), F.interpolate(planes, scale_factor=scale, mode="nearest"))
+
+
+@pytest.mark.parametrize("unshuffle", [1, 2, 4])
+def test_unshuffle_widens_the_receptive_field(unshuffle: int) -> None:
+    network = make(1, unshuffle, "luma")
+    torch.manual_seed(0)
+    for layer in network.layers[::2]:
+        torch.nn.init.constant_(layer.weight, 0.01)
+    planes = torch.rand(1, 1, 64, 64, requires_grad=True)
+    network(planes)[0, 0, 32, 32].backward()
+    reach = planes.grad[0, 0].abs().sum(1).nonzero()
+    assert len(reach) == 2 * 3 * unshuffle + unshuffle  # three 3x3 convolutions on the folded picture
+
+
+def test_counts_are_those_worked_out_by_hand() -> None:
+    network = make(1, 4, "luma")  # 16 -> 8 -> 8 -> 16 planes on a sixteenth of the pixels
+    weights = 9 * (16 * 8 + 8 * 8 + 8 * 16)
+    assert student.parameters(network) == weights + 8 + 8 + 16
+    assert student.multiply_adds(network, 64, 48) == weights * 16 * 12
+
+
+def test_wrong_options_are_explained() -> None:
+    with pytest.raises(KdsharpError, match=r"no option 'depth': choose among .*channels"):
+        Network("student", {"depth": 3})
+    with pytest.raises(KdsharpError, match=r"family is 'transformer': give one of student"):
+        Network("transformer")
+    with pytest.raises(KdsharpError, match="luma"):
+        make(1, 4, "cmyk")
+
+
+def test_luma_correction_is_added_to_all_three_planes() -> None:
+    network = make(1, 4, "luma")
+    rgb = torch.rand(1, 3, 16, 16) * 0.5 + 0.25
+    added = training.apply_to_rgb(network, rgb) - rgb
+    assert torch.allclose(added[:, 0], added[:, 1], atol=1e-6) and added.abs().max() > 0
+
+
+def test_checkpoint_round_trip(saved: Path) -> None:
+    torch.manual_seed(0)
+    expected = student.build(recipes.preset("video-call").student).state_dict()
+    network, recipe = checkpoints.load(saved)
+    assert recipe == recipes.preset("video-call") and checkpoints.results(saved) == {"steps": 7}
+    assert all(torch.equal(expected[key], value) for key, value in network.state_dict().items())
+
+
+def test_files_that_are_no_student_are_named(tmp_path: Path, saved: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("no")
+    with pytest.raises(KdsharpError, match=r"text\.safetensors"):
+        kdsharp.load_student(tmp_path / "text.safetensors")
+    with pytest.raises(KdsharpError, match="no network 'nobody'"):
+        kdsharp.load_student("nobody")
+    with pytest.raises(KdsharpError, match="engine"):
+        kdsharp.load_student(saved, engine="abacus")
+    cut = saved.read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(cut[: len(cut) // 2])
+    with pytest.raises(KdsharpError, match=r"cut\.safetensors"):
+        kdsharp.load_student(tmp_path / "cut.safetensors")
+
+
+def test_wrong_pictures_are_refused(saved: Path) -> None:
+    ready = kdsharp.load_student(saved, device="cpu")
+    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(KdsharpError, match="uint8 RGB"):
+            ready(wrong)
+
+
+def test_published_students_load_and_have_cards() -> None:
+    from kdsharp.disk import files
+
+    for preset, name in recipes.PUBLISHED.items():
+        network, recipe = checkpoints.load(name)
+        assert recipe.name in (preset, name) and recipe.student.options["scale"] == network.scale
+    for path in checkpoints.published():
+        assert path.with_suffix(".md").read_text(encoding="utf-8").startswith(f"# {path.stem}\n"), (
+            "it has no card"
+        )
+    assert sum(path.stat().st_size for path in files.checkpoints_dir().glob("*.safetensors")) < 10_000_000
+
+
+@pytest.mark.heavy
+def test_published_call_student_beats_doing_nothing(assets: Path) -> None:
+    """The issue's bar on photos/val at shrink 2, JPEG 70, bilinear: 0.5 dB on Y."""
+    from kdsharp import evaluate
+
+    ready = kdsharp.load_student("call-s", device="cpu")
+    photos = data.list_photos(assets / "photos" / "val")
+    rows = evaluate.evaluate_student(ready, ready.recipe, photos, evaluate.fixed_call(2, 70), max_side=768)
+    by_name = {row["method"]: row for row in rows}
+    assert by_name["student"]["psnr_y"] > by_name["input (nothing)"]["psnr_y"] + 0.5
+    assert by_name["student"]["ssim_y"] > by_name["input (nothing)"]["ssim_y"]
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_a_luma_upscaler_sets_luma_and_enlarges_chroma(
+    scale: int, tmp_path: Path, picture: np.ndarray
+) -> None:
+    """The result's luma is the network's own, and its chroma is that of plain bicubic enlargement."""
+    recipe = dataclasses.replace(
+        recipes.preset("real-esrgan"),
+        scale=scale,
+        degradation=recipes.Downscale(scale),
+        student=recipes.Network(
+            "student", {"scale": scale, "unshuffle": 1, "channels": 8, "body": 1, "colour": "luma"}
+        ),
+    )
+    torch.manual_seed(0)
+    network = student.build(recipe.student).eval()
+    ready = kdsharp.load_student(
+        checkpoints.save(tmp_path / "luma.safetensors", network, recipe), device="cpu"
+    )
+    small = np.ascontiguousarray(picture[40:104, 60:140] // 4 + 96)  # grey enough for nothing to be clipped
+    large = ready(small)
+    assert large.shape == (64 * scale, 80 * scale, 3)
+    tensor = data.to_tensor(small)
+    with torch.no_grad():
+        wanted = network(student.to_luma(tensor))
+        in_tensors = student.apply_to_rgb(network, tensor)
+    assert (student.to_luma(data.to_tensor(large)) - wanted).abs().max() < 2 / 255
+    assert (student.to_luma(in_tensors) - wanted).abs().max() < 1e-5
+    bicubic = cv2.cvtColor(
+        cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), cv2.COLOR_RGB2YCrCb
+    )
+    chroma = cv2.cvtColor(large, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(int) - bicubic[..., 1:]
+    assert np.abs(chroma).max() <= 2
