@@ -31,7 +31,7 @@ DPI = 160  # 10 inches: 1600 pixels
 def scores() -> tuple[dict, dict]:
     """The pictures (`uint8` RGB) by name, the original last, and their PSNR (dB) and SSIM on Y against it."""
     path = next(path for path in data.embedded_photos("val") if path.name == PHOTO)
-    settings = evaluate.fixed_call(SHRINK, QUALITY)
+    settings = recipes.fixed_call(SHRINK, QUALITY)
     hr, received, small = evaluate.degraded_photo(path, recipes.preset("video-call"), settings)
     pictures = {
         "received": received,

@@ -27,7 +27,7 @@ from kdsharp.distill.perceptual import Perceptual, vgg_at_hand
 from kdsharp.errors import KdsharpError
 from kdsharp.evaluate import quality
 from kdsharp.recipes.degradations import Blur, Degradation
-from kdsharp.student import parameters
+from kdsharp.student import load_network, parameters
 from kdsharp.teacher import load_teacher, target_for
 
 log = logging.getLogger(__name__)
@@ -56,10 +56,10 @@ def calls(assets: Path) -> list[dict]:
     """Fidelity at three calls on photos/val: PSNR and SSIM on Y, feature distance, gain and share of the ceiling."""
     vgg = Perceptual(vgg_at_hand()) if vgg_at_hand() else None
     students = _published(CALLERS)
-    sizes = {name: {"parameters": parameters(checkpoints.load(name)[0])} for name in students}
+    sizes = {name: {"parameters": parameters(load_network(name)[0])} for name in students}
     rows = []
     for call, (shrink, jpeg) in survey.CALLS.items():
-        pairs = list(_pairs(assets / "photos" / "val", evaluate.fixed_call(shrink, jpeg)))
+        pairs = list(_pairs(assets / "photos" / "val", recipes.fixed_call(shrink, jpeg)))
         measured = [_mean(name, method, pairs, vgg) for name, method in (_classic(pairs) | students).items()]
         nothing = measured[0]["psnr_y"]
         ceiling = next((row["psnr_y"] for row in measured if row["method"] == CEILING), None)
@@ -134,9 +134,7 @@ def flicker(assets: Path) -> list[dict]:
     for path in sorted((assets / "clips").glob("office-*.mkv"))[:2]:
         hr, received, taught = [], [], []
         for frame in _frames(path, FLICKER_FRAMES):
-            made = degrade(
-                data.to_tensor(frame), evaluate.fixed_call(2, 70), torch.Generator().manual_seed(0)
-            )
+            made = degrade(data.to_tensor(frame), recipes.fixed_call(2, 70), torch.Generator().manual_seed(0))
             hr.append(frame)
             received.append(data.to_image(made.input))
             taught.append(data.to_image(target_for(guide, made.small, frame.shape[:2])))
@@ -233,7 +231,7 @@ def _mean(
         if vgg:
             score["vgg"] = quality.feature_distance(picture, hr, vgg)
         try:
-            score["niqe"] = quality.niqe(evaluate.centre(picture, NIQE_SIDE))
+            score["niqe"] = quality.niqe(data.centre(picture, NIQE_SIDE))
         except KdsharpError as error:  # no basicsr, or a small picture: the rest is measured
             log.debug("%s", error)
         scores.append(score)

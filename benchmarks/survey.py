@@ -11,7 +11,7 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks import scenes
-from kdsharp import data, evaluate
+from kdsharp import data, evaluate, recipes
 from kdsharp.degradation import degrade
 from kdsharp.errors import KdsharpError
 
@@ -53,7 +53,7 @@ def run(folder: Path, methods: dict[str, Method]) -> list[dict]:
     scores: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     for category, hr in tqdm(frames(folder), desc="frames", unit="frame"):
         for call, (shrink, quality) in CALLS.items():
-            settings = evaluate.fixed_call(shrink, quality)
+            settings = recipes.fixed_call(shrink, quality)
             received = degrade(data.to_tensor(hr), settings, torch.Generator().manual_seed(0)).input
             received = data.to_image(received)
             for name, method in methods.items():

@@ -83,14 +83,14 @@ def _download(chosen: argparse.Namespace) -> None:
 def _targets(chosen: argparse.Namespace) -> None:
     from kdsharp import recipes
     from kdsharp.disk import parallel
-    from kdsharp.distill import systems, targets
+    from kdsharp.distill import pipeline, targets
 
-    recipe = systems.for_folder(_recipe(chosen), chosen.photos)
+    recipe = pipeline.for_folder(_recipe(chosen), chosen.photos)
     device = parallel.device(chosen.device)
     trains_first = recipe.teacher in recipes.PRESETS  # a teacher, which is validated
     parts = ("train", "val") if trains_first else ("train",)
-    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=parts)
-    guide = systems.teacher_of(recipe, photos, chosen.folder, chosen.profile, device)
+    photos = pipeline.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=parts)
+    guide = pipeline.teacher_of(recipe, photos, chosen.folder, chosen.profile, device)
     store = targets.build(chosen.folder, photos.train, recipe, guide, device)
     if parallel.rank() == 0:
         print(
@@ -101,22 +101,22 @@ def _targets(chosen: argparse.Namespace) -> None:
 def _train(chosen: argparse.Namespace) -> None:
     from kdsharp import data
     from kdsharp.disk import files, parallel
-    from kdsharp.distill import systems
+    from kdsharp.distill import pipeline
 
-    recipe = systems.for_folder(_recipe(chosen), chosen.photos)
+    recipe = pipeline.for_folder(_recipe(chosen), chosen.photos)
     folder = chosen.folder or files.work_dir() / "train" / recipe.name
     held_out, parts = (0, ("train",)) if chosen.validation else (chosen.holdout, ("train", "val"))
     if chosen.photos and not (held_out or chosen.validation):
         raise KdsharpError(
             "--holdout 0 leaves nothing to validate on: hold out at least one, or give --validation."
         )
-    photos = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out, parts)
+    photos = pipeline.photos_of(recipe, chosen.profile, chosen.photos, held_out, parts)
     if chosen.validation:
         photos = dataclasses.replace(
             photos, validation=data.list_photos(chosen.validation, recipe.store.crop)
         )
     device = parallel.device(chosen.device)
-    result = systems.train(recipe, photos, folder, chosen.profile, device, chosen.vgg)
+    result = pipeline.train(recipe, photos, folder, chosen.profile, device, chosen.vgg)
     if parallel.rank() == 0:
         print(f"{result.checkpoint}: {result.history[-1]['val_psnr']:.2f} dB on held-out crops")
 
@@ -137,7 +137,7 @@ def _on_photos(chosen: argparse.Namespace) -> list[dict]:
     from kdsharp import data, evaluate, recipes, teacher
     from kdsharp.deploy import sharpen
     from kdsharp.disk import files
-    from kdsharp.distill import systems
+    from kdsharp.distill import pipeline
 
     if chosen.preset:
         trained = files.work_dir() / "train" / chosen.preset / "student.safetensors"
@@ -147,10 +147,10 @@ def _on_photos(chosen: argparse.Namespace) -> list[dict]:
     recipe = student.recipe
     if chosen.preset:
         settings = recipe.degradation
-        found = systems.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=("val",))
+        found = pipeline.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=("val",))
         photos = found.train if chosen.photos else found.validation
     else:
-        fixed = evaluate.fixed_call(chosen.shrink, chosen.quality)
+        fixed = recipes.fixed_call(chosen.shrink, chosen.quality)
         settings = fixed if recipe.task == "sharpen" else recipes.Downscale(scale=student.scale)
         photos = data.list_photos(chosen.photos) if chosen.photos else data.embedded_photos("val")
     guide = teacher.load_teacher(chosen.teacher, chosen.device) if chosen.teacher else None
@@ -159,12 +159,12 @@ def _on_photos(chosen: argparse.Namespace) -> list[dict]:
 
 def _ablate(chosen: argparse.Namespace) -> None:
     from kdsharp.disk import files
-    from kdsharp.distill import ablation, systems
+    from kdsharp.distill import ablation, pipeline
     from kdsharp.recipes import zoo
 
-    recipe = systems.for_folder(_recipe(chosen), chosen.photos)
+    recipe = pipeline.for_folder(_recipe(chosen), chosen.photos)
     photos, held_out = (
-        systems.photos_of(recipe, chosen.profile, folder, held_out=0, parts=("train",)).train
+        pipeline.photos_of(recipe, chosen.profile, folder, held_out=0, parts=("train",)).train
         for folder in (chosen.photos, chosen.validation)
     )
     own = recipe.teacher if recipe.teacher != zoo.FIDELITY_TEACHER else None
@@ -219,7 +219,9 @@ def _export(chosen: argparse.Namespace) -> None:
             raise KdsharpError(
                 "LiteRT files are float32 only: leave --int8 out, or write a file that ends in .onnx."
             )
-        network, recipe = checkpoints.load(source)
+        from kdsharp.student import load_network
+
+        network, recipe = load_network(source)
         mobile.to_litert(network, output, (1080 // recipe.scale, 1920 // recipe.scale))
     else:
         content = sharpen.exported_file(source, chosen.int8).read_bytes()

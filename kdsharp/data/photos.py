@@ -264,6 +264,13 @@ def crop_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
     return image[:height, :width]
 
 
+def centre(image: np.ndarray, side: int) -> np.ndarray:
+    """The middle `side` pixels of a picture (H, W, C), or all of it where it is smaller."""
+    height, width = image.shape[:2]
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    return image[top : top + side, left : left + side]
+
+
 def partner(path: Path) -> Path:
     """The file of the same name in `blur_Image/`. Raises KdsharpError for a file that is in no `sharp_Image/`."""
     parts = list(Path(path).parts)

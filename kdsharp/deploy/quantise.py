@@ -20,7 +20,7 @@ import torch
 from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-from kdsharp import data, evaluate, student
+from kdsharp import data, student
 from kdsharp.degradation import degrade
 from kdsharp.deploy.export import quiet
 from kdsharp.disk import files
@@ -90,9 +90,7 @@ def calibration_planes(recipe: Recipe) -> Iterator[np.ndarray]:
     """The embedded training photographs as the student of `recipe` meets them, planes of its colour."""
     generator = torch.Generator().manual_seed(0)
     for photo in data.embedded_photos("train"):
-        hr = data.to_tensor(
-            data.crop_to_multiple(evaluate.centre(data.read_image(photo), CALIBRATION_SIDE), 8)
-        )
+        hr = data.to_tensor(data.crop_to_multiple(data.centre(data.read_image(photo), CALIBRATION_SIDE), 8))
         for _ in range(CALIBRATION_DRAWS):
             met = degrade(hr, recipe.degradation, generator).input
             luma = recipe.student.options.get("colour") == "luma"

@@ -180,8 +180,9 @@ def load_student(name_or_path: str | Path, device: str | None = None, engine: st
             recipe, "cuda" if engine in GPU_RUNTIMES else "cpu", engine, RUNTIMES[engine](exported)
         )
     from kdsharp.deploy import torch_run  # PyTorch takes seconds to import, and the others need none of it
+    from kdsharp.student import load_network
 
-    network, recipe = checkpoints.load(name_or_path)
+    network, recipe = load_network(name_or_path)
     run = torch_run.start(network, device, engine)
     return Sharpener(recipe, run.device, engine, run)
 
@@ -196,8 +197,9 @@ def exported_file(source: Path, int8: bool = False) -> Path:
     path = files.work_dir() / "onnx" / f"{source.stem}-{digest}{kind}{ending}"
     if not path.exists():
         from kdsharp.deploy import export, quantise
+        from kdsharp.student import load_network
 
-        network, recipe = checkpoints.load(source)
+        network, recipe = load_network(source)
         if int8:
             quantise.to_int8(exported_file(source), path, quantise.calibration_planes(recipe))
         else:

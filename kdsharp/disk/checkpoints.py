@@ -1,6 +1,6 @@
 """Published networks: one safetensors file each, with the recipe that made it, and a card to read.
 
-PyTorch is imported by what needs it, `save` and `load`: the runtimes of exported students do without.
+PyTorch is imported by what needs it, `save` and `read`: the runtimes of exported students do without.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 _RECIPE, _RESULTS = "kdsharp.recipe", "kdsharp.results"
-_FOREIGN = "{} is not a network of this course: train one, or fetch it again."
+FOREIGN = "{} is not a network of this course: train one, or fetch it again."
 
 
 def save(path: Path, network: nn.Module, recipe: Recipe, **results: Any) -> Path:
@@ -34,29 +34,14 @@ def save(path: Path, network: nn.Module, recipe: Recipe, **results: Any) -> Path
     return Path(path)
 
 
-def load(name_or_path: str | Path) -> tuple[nn.Module, Recipe]:
-    """A published network by name (`call-s`, `x4`, `teacher-x4`) or any of ours by path, in evaluation mode.
-
-    Raises KdsharpError if there is none of that name, or if the file was not written by `save`.
-    """
-    import torch
-
-    from kdsharp import student
-
-    path = find(name_or_path)
+def read(path: Path) -> tuple[dict[str, Tensor], Recipe]:
+    """The weights by name, and the recipe, of a file that `save` wrote; raises KdsharpError for any other."""
     recipe = recipe_of(path)
     try:
-        with torch.device("meta"):  # shapes without memory: a strange file may claim any size
-            shapes = {name: value.shape for name, value in student.build(recipe.student).state_dict().items()}
         with safe_open(path, "pt") as handle:
-            state = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118 (no mapping)
-        if {name: value.shape for name, value in state.items()} != shapes:
-            raise KdsharpError(_FOREIGN.format(path))
-        network = student.build(recipe.student)
-        network.load_state_dict(state)
-    except (KdsharpError, RuntimeError, SafetensorError) as error:
-        raise KdsharpError(_FOREIGN.format(path)) from error
-    return network.eval().requires_grad_(False), recipe
+            return {key: handle.get_tensor(key) for key in handle.keys()}, recipe  # noqa: SIM118 (no mapping)
+    except SafetensorError as error:
+        raise KdsharpError(FOREIGN.format(path)) from error
 
 
 def recipe_of(path: Path) -> Recipe:
@@ -65,7 +50,7 @@ def recipe_of(path: Path) -> Recipe:
     try:
         return recipes.from_dict(json.loads(metadata[_RECIPE]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise KdsharpError(_FOREIGN.format(path)) from error
+        raise KdsharpError(FOREIGN.format(path)) from error
     except KdsharpError as error:
         raise KdsharpError(f"{path} holds a recipe that cannot be used: {error}") from error
 
@@ -95,6 +80,11 @@ def find(name_or_path: str | Path) -> Path:
 def published() -> list[Path]:
     """The files of all published networks, by name."""
     return sorted(files.checkpoints_dir().glob("*.safetensors"))
+
+
+def students() -> list[str]:
+    """Names of the published networks that sharpen or enlarge by themselves: those that only teach are left out."""
+    return [path.stem for path in published() if recipe_of(path).student.family != "residual"]
 
 
 def is_ours(path: Path) -> bool:

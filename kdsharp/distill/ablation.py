@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from kdsharp import distill, evaluate, recipes, student
+from kdsharp import evaluate, recipes, student
 from kdsharp.deploy import sharpen
 from kdsharp.disk import identity
-from kdsharp.distill import systems, targets
+from kdsharp.distill import pipeline, targets, training
 from kdsharp.distill.features import FeatureMatch
 from kdsharp.distill.perceptual import Perceptual
 from kdsharp.distill.targets import TargetStore
@@ -77,7 +77,7 @@ def run(
     """
     folder = Path(folder)
     is_call = isinstance(recipe.degradation, VideoCall)
-    damage = evaluate.fixed_call(2, 70) if is_call else recipe.degradation
+    damage = recipes.fixed_call(2, 70) if is_call else recipe.degradation
     nothing = evaluate.evaluate_student(_do_nothing(recipe), recipe, held_out, damage)[0]
     validation_folder = _own(folder, "validation", targets.describe(held_out, recipe, None))
     validation = targets.build_validation(validation_folder, held_out, recipe, device)
@@ -92,13 +92,13 @@ def run(
         store, guide = teachers[variant.teacher]
         scores = []
         for seed in seeds:
-            training = dataclasses.replace(recipe.training, seed=seed)
+            seeded = dataclasses.replace(recipe.training, seed=seed)
             changed = dataclasses.replace(
-                recipe, teacher=variant.teacher, losses=variant.losses, training=training
+                recipe, teacher=variant.teacher, losses=variant.losses, training=seeded
             )
             made_from = [recipes.to_dict(changed), store.about["made_from"], validation.about["made_from"]]
             place = _own(folder, f"{variant.name}-{seed}", made_from)
-            result = distill.train(changed, store, validation, place, device, vgg, guide=guide)
+            result = training.train(changed, store, validation, place, device, vgg, guide=guide)
             trained = sharpen.load_student(result.checkpoint, device)
             measured = evaluate.evaluate_student(trained, changed, held_out, damage)[-1]
             scores.append((measured["psnr_y"], measured["ssim_y"]))
@@ -143,7 +143,7 @@ def _taught(
     taught = dataclasses.replace(recipe, teacher=name, losses=Losses(teacher=1.0))
     made_from = [name, profile, *(targets.describe(paths, recipe, None) for paths in (photos, held_out))]
     place = _own(folder, "teacher", made_from)  # of one that is trained first
-    guide = systems.teacher_of(taught, systems.Photos(photos, held_out), place, profile, device)
+    guide = pipeline.teacher_of(taught, pipeline.Photos(photos, held_out), place, profile, device)
     store_folder = _own(folder, "targets", targets.describe(photos, recipe, guide))
     return targets.build(store_folder, photos, recipe, guide, device), guide and guide.network
 

@@ -30,7 +30,7 @@ from kdsharp.distill.targets import TargetStore
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe, Training
 from kdsharp.recipes.checks import check_training
-from kdsharp.student import apply_to_rgb, to_luma
+from kdsharp.student import apply_to_rgb, load_network, to_luma
 from kdsharp.teacher.tiling import is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ def _begin(recipe: Recipe) -> nn.Module:
     """The network before the first step: fresh, or with the weights of the recipe's `start`."""
     network = student.build(recipe.student)
     if recipe.start:
-        earlier, origin = checkpoints.load(recipe.start)
+        earlier, origin = load_network(recipe.start)
         if origin.student != recipe.student:
             raise KdsharpError(f"'{recipe.start}' is a network of another shape than this recipe's student.")
         network.load_state_dict(earlier.state_dict())
@@ -286,7 +286,7 @@ def _made_from(
     return {
         "store": store.about["made_from"],
         "validation": validation.about["made_from"],
-        "start": identity.of_network(checkpoints.load(recipe.start)[0]) if recipe.start else None,
+        "start": identity.of_network(load_network(recipe.start)[0]) if recipe.start else None,
         "teacher": identity.of_network(guide) if guide and recipe.losses.features else None,
         "VGG": files.sha256(vgg) if vgg and Path(vgg).is_file() else vgg,
     }

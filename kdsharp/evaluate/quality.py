@@ -4,20 +4,22 @@ PSNR rewards the mean of all pictures that could have been (notebook 06); these 
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from kdsharp import data, evaluate
-from kdsharp.distill.perceptual import Perceptual
+from kdsharp import data
 from kdsharp.errors import KdsharpError
 
 _BLOCK = 96  # pixels of NIQE's blocks
 _SIDE = 512  # pixels: VGG19 over a whole 1080p frame would need gigabytes
 
 
-def feature_distance(picture: np.ndarray, original: np.ndarray, vgg: Perceptual) -> float:
+def feature_distance(
+    picture: np.ndarray, original: np.ndarray, vgg: Callable[[Tensor, Tensor], Tensor]
+) -> float:
     """Mean absolute difference of VGG19 features (conv3_4) over the middle 512 pixels; 0 for equal pictures.
 
     It stands where LPIPS (Zhang et al. 2018) would: the same idea without its learnt weights. `uint8` RGB (H, W, 3).
@@ -25,7 +27,7 @@ def feature_distance(picture: np.ndarray, original: np.ndarray, vgg: Perceptual)
     """
     if picture.shape != original.shape:
         raise KdsharpError(f"Cannot compare pictures of {picture.shape} and {original.shape}.")
-    middle = [data.to_tensor(evaluate.centre(image, _SIDE)) for image in (picture, original)]
+    middle = [data.to_tensor(data.centre(image, _SIDE)) for image in (picture, original)]
     with torch.inference_mode():
         return float(vgg(*middle))
 

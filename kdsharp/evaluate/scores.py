@@ -18,7 +18,7 @@ from kdsharp import data
 from kdsharp.degradation import degrade, resize
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
-from kdsharp.recipes.degradations import Degradation, VideoCall
+from kdsharp.recipes.degradations import Degradation
 
 Upscaler = Callable[[np.ndarray], np.ndarray]
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_y_teacher", "ssim_y_teacher")
@@ -70,11 +70,6 @@ def bicubic_upscale(image: np.ndarray, scale: int) -> np.ndarray:
 def bicubic_shrink(image: np.ndarray, scale: int) -> np.ndarray:
     """Shrink `uint8` (H, W, C) by bicubic with antialiasing; H and W must be multiples of `scale`."""
     return _imresize(image, image.shape[0] // scale, image.shape[1] // scale)
-
-
-def fixed_call(shrink: float = 2.0, quality: float = 70.0, enlarge: str = "bilinear") -> VideoCall:
-    """A video call without chance: the same shrink factor (area filter), JPEG quality and no noise each time."""
-    return VideoCall((shrink, shrink), ("area",), (0.0, 0.0), (quality, quality), enlarge)
 
 
 def bicubic_benchmark(folder: Path, scale: int) -> tuple[float, float]:
@@ -190,7 +185,7 @@ def degraded_photo(
     """(hr, what the student gets, what the teacher gets) of a photograph, all `uint8` RGB."""
     image = data.crop_to_multiple(data.read_for(path, settings), math.lcm(4, recipe.scale))
     if max_side:
-        image = centre(image, _whole(max_side, recipe.scale))
+        image = data.centre(image, _whole(max_side, recipe.scale))
     result = degrade(data.to_tensor(image), settings, torch.Generator().manual_seed(seed))
     return image[..., :3], data.to_image(result.input), data.to_image(result.small)
 
@@ -290,10 +285,3 @@ def _whole(side: int, scale: int) -> int:
     """`side` rounded down to what every degradation can divide."""
     multiple = math.lcm(4, scale)
     return max(multiple, side // multiple * multiple)
-
-
-def centre(image: np.ndarray, side: int) -> np.ndarray:
-    """The middle `side` pixels of a picture (H, W, C), or all of it where it is smaller."""
-    height, width = image.shape[:2]
-    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
-    return image[top : top + side, left : left + side]

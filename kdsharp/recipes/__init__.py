@@ -11,6 +11,7 @@ from kdsharp.recipes.degradations import (
     Pairs,
     RealEsrgan,
     VideoCall,
+    fixed_call,
 )
 from kdsharp.recipes.recipe import (
     PRESETS,
@@ -26,6 +27,7 @@ from kdsharp.recipes.recipe import (
     from_dict,
     override,
     preset,
+    presets,
     to_dict,
 )
 
@@ -50,8 +52,10 @@ __all__ = [
     "Training",
     "VideoCall",
     "digest",
+    "fixed_call",
     "from_dict",
     "override",
     "preset",
+    "presets",
     "to_dict",
 ]

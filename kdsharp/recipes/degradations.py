@@ -146,3 +146,8 @@ DEGRADATIONS: dict[str, type] = {
     "pairs": Pairs,
     "real-esrgan": RealEsrgan,
 }
+
+
+def fixed_call(shrink: float = 2.0, quality: float = 70.0, enlarge: str = "bilinear") -> VideoCall:
+    """A video call without chance: the same shrink factor (area filter), JPEG quality and no noise each time."""
+    return VideoCall((shrink, shrink), ("area",), (0.0, 0.0), (quality, quality), enlarge)

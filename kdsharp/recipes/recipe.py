@@ -268,6 +268,11 @@ _MEDIUM: dict[str, tuple[str, ...]] = {
 }
 
 
+def presets() -> list[str]:
+    """Names of all presets: the six systems first, then the teachers that are trained for them."""
+    return list(PRESETS)
+
+
 def preset(name: str, profile: str = "full") -> Recipe:
     """The recipe called `name`; `quick` is the same system cut down to minutes on two CPU cores, `medium` on a T4.
 

@@ -23,10 +23,10 @@ from torch import nn
 from kdsharp import evaluate
 from kdsharp.deploy import export, runtime, sharpen, torch_run
 from kdsharp.deploy.sharpen import Sharpener
-from kdsharp.disk import checkpoints, files
+from kdsharp.disk import files
 from kdsharp.errors import KdsharpError
 from kdsharp.speed import rivals
-from kdsharp.student import CHANNELS, multiply_adds
+from kdsharp.student import CHANNELS, load_network, multiply_adds
 from kdsharp.teacher import load_teacher
 
 HEIGHT, WIDTH = 1080, 1920
@@ -143,7 +143,7 @@ def precision_of(engine: str, device: str) -> str:
 def _multiply_adds(name: str, size: tuple[int, int]) -> float:
     """Billions of multiply-adds for a frame, counted without computing one."""
     known = name in rivals.RIVALS
-    network = rivals.build(name) if known else checkpoints.load(name)[0]
+    network = rivals.build(name) if known else load_network(name)[0]
     rows, columns = (side // network.scale for side in size)
     return round(multiply_adds(network.to("meta"), rows, columns) / 1e9, 3)
 

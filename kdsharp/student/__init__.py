@@ -1,5 +1,6 @@
 """The networks that learn: PixelShuffle students, encoders and decoders, and residual networks that go on to teach."""
 
+from kdsharp.student.loading import load_network
 from kdsharp.student.networks import (
     CHANNELS,
     FAMILIES,
@@ -17,6 +18,7 @@ __all__ = [
     "LUMA",
     "apply_to_rgb",
     "build",
+    "load_network",
     "multiply_adds",
     "parameters",
     "to_luma",

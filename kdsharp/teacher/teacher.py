@@ -19,7 +19,7 @@ from kdsharp.degradation import resize
 from kdsharp.disk import checkpoints, downloads, files, foreign, identity
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes.degradations import VideoCall
-from kdsharp.student import apply_to_rgb
+from kdsharp.student import apply_to_rgb, load_network
 from kdsharp.teacher.tiling import CONTEXT, overflow_as_nan, run_tiled
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ def load_teacher(
             raise KdsharpError(
                 f"The engine 'realesrgan' cannot run '{name}': it is ours, use engine 'kdsharp'."
             )
-        network, recipe = checkpoints.load(path)
+        network, recipe = load_network(path)
         half = prefers_half if half is None else half
         run = partial(apply_to_rgb, _prepared(network, device))
         return Teacher(name, recipe.scale, run, device, tile, half, overlap, network.multiple)

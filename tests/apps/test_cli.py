@@ -11,8 +11,9 @@ from kdsharp import data, recipes, student
 from kdsharp.apps.cli import main
 from kdsharp.deploy import runtime, sharpen
 from kdsharp.disk import checkpoints
-from kdsharp.distill import systems, targets
+from kdsharp.distill import pipeline, targets
 from kdsharp.errors import KdsharpError
+from kdsharp.student import load_network
 
 
 @pytest.mark.parametrize("profile", recipes.PROFILES)
@@ -102,7 +103,7 @@ def test_train_evaluate_speed_sharpen(tmp_path: Path, capsys: pytest.CaptureFixt
     trained = ["train", "video-call", "--profile", "quick", "--photos", str(photos), "--holdout", "1"]
     assert main([*trained, "--folder", str(run), "--set", *settings]) == 0
     model = str(run / "student.safetensors")
-    assert checkpoints.load(model)[1].training.steps == 4
+    assert load_network(model)[1].training.steps == 4
     table = tmp_path / "rows.json"
     assert main(["evaluate", "--student", model, "--photos", str(photos), "--json", str(table)]) == 0
     rows = json.loads(table.read_text())
@@ -281,7 +282,7 @@ def test_whatever_happens_it_is_one_line(
 
 
 def test_what_goes_on_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.setattr(systems, "photos_of", Broken(KeyboardInterrupt()))
+    monkeypatch.setattr(pipeline, "photos_of", Broken(KeyboardInterrupt()))
     assert main(["train", "video-call", "--profile", "quick"]) == 130
     assert capsys.readouterr().err == "kdsharp: stopped; the same command goes on where this one ended.\n"
 

@@ -17,6 +17,7 @@ from kdsharp.apps.cli import main
 from kdsharp.deploy import sharpen
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
+from kdsharp.student import load_network
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENTS = live.named(["call-s", "x4-s"])
@@ -80,7 +81,7 @@ def test_the_site_lists_networks_of_luma_under_short_names(tmp_path: Path) -> No
     assert [network["name"] for network in found] == ["call-s", "x4-s", "my own #1"]
     assert found[2]["file"] == "networks/my%20own%20%231.onnx"
     assert [network["scale"] for network in found] == [1, 4, 1]
-    assert found[0]["multiple"] == checkpoints.load("call-s")[0].multiple
+    assert found[0]["multiple"] == load_network("call-s")[0].multiple
     with pytest.raises(KdsharpError, match="nothing-of-the-kind"):
         live.site(live.named(["nothing-of-the-kind"]))
 

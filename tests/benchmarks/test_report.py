@@ -11,6 +11,7 @@ from kdsharp.course import figures
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import zoo
+from kdsharp.student import load_network
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_calls_are_what_evaluate_measures(small_assets: Path, monkeypatch: pytes
     photos = data.list_photos(small_assets / "photos" / "val")
     name = recipes.PUBLISHED["video-call"]
     ready = report.load_student(name, "cpu", "onnx")
-    expected = evaluate.evaluate_student(ready, ready.recipe, photos, evaluate.fixed_call(2, 70))
+    expected = evaluate.evaluate_student(ready, ready.recipe, photos, recipes.fixed_call(2, 70))
     found = {row["method"]: row for row in rows}
     assert found["nothing"]["psnr_y"] == pytest.approx(expected[0]["psnr_y"])
     assert found[name]["psnr_y"] == pytest.approx(expected[-1]["psnr_y"])
@@ -87,7 +88,7 @@ def test_recipes_of_published_networks_are_whole(name: str) -> None:
     if recipe.start:
         assert zoo.RECIPES[recipe.start].student == recipe.student
     if any(path.stem == name for path in checkpoints.published()):
-        assert checkpoints.load(name)[1] == recipe, "the published file was made by another recipe"
+        assert load_network(name)[1] == recipe, "the published file was made by another recipe"
 
 
 def test_results_become_tables() -> None:

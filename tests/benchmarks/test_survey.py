@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks import scenes, survey
-from kdsharp import data, evaluate
+from kdsharp import data, evaluate, recipes
 from kdsharp.degradation import degrade
 from kdsharp.errors import KdsharpError
 
@@ -48,7 +48,7 @@ def test_survey_measures_what_evaluate_measures(folder: Path, monkeypatch: pytes
     for category, name in (("people", "0.png"), ("people", "200.png"), ("text", "100.png")):
         hr = data.crop_to_multiple(data.read_image(folder / category / name), 4)
         received = degrade(
-            data.to_tensor(hr), evaluate.fixed_call(2, 70), torch.Generator().manual_seed(0)
+            data.to_tensor(hr), recipes.fixed_call(2, 70), torch.Generator().manual_seed(0)
         ).input
         expected.append(evaluate.ssim(data.to_image(received), hr))
     assert found["nothing", "people"]["ssim_y"] == pytest.approx(np.mean(expected[:2]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kdsharp import data, evaluate
+from kdsharp import data, evaluate, recipes
 from kdsharp.degradation import add_noise, add_poisson_noise, degrade, resize
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes.degradations import Blur, Downscale, RealEsrgan, VideoCall
@@ -39,7 +39,7 @@ def test_shapes_ranges_and_seeds(hr: torch.Tensor, settings) -> None:
 
 def test_a_worse_call_is_worse(hr: torch.Tensor) -> None:
     def quality(shrink: float, jpeg: float) -> float:
-        result = degrade(hr, evaluate.fixed_call(shrink, jpeg), seeded()).input
+        result = degrade(hr, recipes.fixed_call(shrink, jpeg), seeded()).input
         return evaluate.psnr(data.to_image(result[:1]), data.to_image(hr[:1]))
 
     assert quality(1.5, 85) > quality(2, 70) > quality(3, 50)
@@ -54,7 +54,7 @@ def test_video_call_is_the_opencv_chain(picture: np.ndarray) -> None:
     coded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
     decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
     expected = cv2.resize(decoded, (320, 256), interpolation=cv2.INTER_LINEAR)
-    ours = data.to_image(degrade(data.to_tensor(image), evaluate.fixed_call(2, 70), seeded()).input)
+    ours = data.to_image(degrade(data.to_tensor(image), recipes.fixed_call(2, 70), seeded()).input)
     assert evaluate.psnr(ours, expected) > evaluate.psnr(expected, image) + 8
 
 

@@ -19,6 +19,7 @@ from kdsharp.disk import checkpoints, files
 from kdsharp.distill import training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
+from kdsharp.student import load_network
 
 SHAPES = [(1, 4, "luma"), (1, 4, "rgb"), (2, 1, "rgb"), (4, 1, "rgb")]
 
@@ -57,7 +58,7 @@ def test_any_size_and_every_engine(tmp_path: Path, picture: np.ndarray, preset: 
     torch.manual_seed(0)
     path = checkpoints.save(tmp_path / "s.safetensors", student.build(recipe.student), recipe)
     ready = kdsharp.load_student(path, device=device, engine=engine)
-    network, _ = checkpoints.load(path)
+    network, _ = load_network(path)
     for height, width in ((1, 1), (3, 50), (101, 77)):
         image = picture[:height, :width]
         before = image.copy()
@@ -172,7 +173,7 @@ def test_a_published_export_is_used_only_for_the_weights_that_it_was_made_from(
 ) -> None:
     monkeypatch.setenv("KDSHARP_ROOT", str(tmp_path / "root"))
     beside = saved.with_suffix(".onnx")
-    export.to_onnx(checkpoints.load(saved)[0], beside, checkpoints.digest(saved))
+    export.to_onnx(load_network(saved)[0], beside, checkpoints.digest(saved))
     assert sharpen.exported_file(saved) == beside
     recipe = checkpoints.recipe_of(saved)
     checkpoints.save(
@@ -197,7 +198,7 @@ def test_eight_bits_cost_a_hundredth_of_a_decibel_on_real_frames(engine: str) ->
     needs(engine)
     full, small = (kdsharp.load_student("call-s", "cpu", kind) for kind in ("onnx", engine))
     hr = data.crop_to_multiple(data.read_image(data.embedded_photos("val")[0]), 8)
-    frame = degrade(data.to_tensor(hr), evaluate.fixed_call(2, 70), torch.Generator().manual_seed(0)).input
+    frame = degrade(data.to_tensor(hr), recipes.fixed_call(2, 70), torch.Generator().manual_seed(0)).input
     frame = data.to_image(frame)
     one, other = full(frame), small(frame)
     difference = np.abs(one.astype(int) - other)
@@ -209,7 +210,7 @@ def test_eight_bits_cost_a_hundredth_of_a_decibel_on_real_frames(engine: str) ->
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_a_runtime_needs_no_pytorch(saved: Path, tmp_path: Path, engine: str) -> None:
     needs(engine)
-    export.to_onnx(checkpoints.load(saved)[0], saved.with_suffix(".onnx"), checkpoints.digest(saved))
+    export.to_onnx(load_network(saved)[0], saved.with_suffix(".onnx"), checkpoints.digest(saved))
     program = (
         "import sys, numpy, kdsharp\n"
         f"ready = kdsharp.load_student({str(saved)!r}, engine={engine!r})\n"

@@ -11,7 +11,7 @@ from kdsharp.apps.cli import main
 from kdsharp.deploy import mobile
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
-from kdsharp.student import CHANNELS
+from kdsharp.student import CHANNELS, load_network
 
 SIZE = (90, 160)
 
@@ -21,7 +21,7 @@ def test_without_the_package_it_says_what_to_do(
 ) -> None:
     monkeypatch.setitem(sys.modules, "litert_torch", None)  # as if it were not installed
     with pytest.raises(KdsharpError, match="make mobile"):
-        mobile.to_litert(checkpoints.load(saved)[0], tmp_path / "s.tflite")
+        mobile.to_litert(load_network(saved)[0], tmp_path / "s.tflite")
     assert main(["export", str(saved), str(tmp_path / "s.tflite")]) == 2
     assert main(["export", str(saved), str(tmp_path / "s.tflite"), "--int8"]) == 2
     assert not list(tmp_path.glob("*.tflite"))
@@ -35,7 +35,7 @@ def test_a_phone_gives_the_same_picture(name: str, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="litert-torch is not installed: `make mobile` does it")
     from ai_edge_litert.interpreter import Interpreter
 
-    network, _ = checkpoints.load(name)
+    network, _ = load_network(name)
     path = mobile.to_litert(network, tmp_path / "s.tflite", SIZE)
     planes = torch.rand(1, CHANNELS[network.colour], *SIZE, generator=torch.Generator().manual_seed(0))
     phone = Interpreter(str(path))
@@ -52,4 +52,4 @@ def test_a_phone_gives_the_same_picture(name: str, tmp_path: Path) -> None:
 def test_a_size_that_does_not_fold_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("litert_torch", reason="litert-torch is not installed: `make mobile` does it")
     with pytest.raises(KdsharpError, match="multiples of 2"):
-        mobile.to_litert(checkpoints.load("call-s")[0], tmp_path / "s.tflite", (1081, 1920))
+        mobile.to_litert(load_network("call-s")[0], tmp_path / "s.tflite", (1081, 1920))

@@ -16,6 +16,7 @@ from spandrel.architectures.Compact import Compact
 from kdsharp import teacher
 from kdsharp.disk import checkpoints, files, foreign
 from kdsharp.errors import KdsharpError
+from kdsharp.student import load_network
 
 State = dict[str, torch.Tensor]
 
@@ -181,6 +182,6 @@ def test_our_own_files_are_not_mistaken(tmp_path: Path) -> None:
     pointer = tmp_path / "call-s.safetensors"
     pointer.write_bytes(POINTER)
     with pytest.raises(KdsharpError, match=r"call-s\.safetensors is a Git LFS pointer"):
-        checkpoints.load(pointer)
+        load_network(pointer)
     with pytest.raises(KdsharpError, match=r"none\.pth cannot be read"):
         foreign.mistaken(files.root() / "none.pth")

@@ -22,6 +22,7 @@ from kdsharp.disk import checkpoints, files, identity
 from kdsharp.distill import targets, training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Losses, Network, Recipe, Store, Training
+from kdsharp.student import load_network
 
 TINY = Network("student", {"scale": 1, "unshuffle": 4, "channels": 4, "body": 1, "colour": "luma"})
 RECIPE = dataclasses.replace(
@@ -155,7 +156,7 @@ def test_equal_ones_share_whatever_their_names(
     run = tmp_path / "build" / "run"
     first = case.train(run)
     copies = [Path(shutil.copy(photo, tmp_path / f"copy of {photo.name}")) for photo in case.photos]
-    again = checkpoints.save(tmp_path / "renamed.safetensors", *checkpoints.load(case.teacher), steps=9)
+    again = checkpoints.save(tmp_path / "renamed.safetensors", *load_network(case.teacher), steps=9)
     same = dataclasses.replace(case, photos=copies, teacher=again)
     same = dataclasses.replace(same, recipe=dataclasses.replace(case.recipe, teacher=str(again)))
 

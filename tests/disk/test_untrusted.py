@@ -19,6 +19,7 @@ from kdsharp import data, recipes, teacher
 from kdsharp.disk import checkpoints, downloads, files
 from kdsharp.distill import runs
 from kdsharp.errors import KdsharpError
+from kdsharp.student import load_network
 
 FIXTURE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 TIMES = int(os.environ.get("KDSHARP_FUZZ", "1"))
@@ -96,7 +97,7 @@ def test_networks(saved: Path, edits: list, cut: float | None) -> None:
     strange = saved.with_name("strange.safetensors")
     strange.write_bytes(damage(saved.read_bytes(), edits, cut))
     try:
-        network, _recipe = checkpoints.load(strange)
+        network, _recipe = load_network(strange)
     except KdsharpError as error:
         assert "strange.safetensors" in str(error)
         assert edits or cut is not None, "an undamaged network was refused"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from kdsharp import data, distill, evaluate, recipes, student
+from kdsharp import data, evaluate, recipes, student
 from kdsharp.apps.cli import main
 from kdsharp.deploy import sharpen
 from kdsharp.disk import checkpoints, files
@@ -40,7 +40,7 @@ def test_rows_are_means_over_seeds_and_finished_runs_are_not_repeated(
         (trained,) = tmp_path.glob(f"plain-{seed}-*/student.safetensors")
         own = sharpen.load_student(trained)
         assert own.recipe.losses == Losses(hr=1.0) and own.recipe.training.seed == seed
-        measured = evaluate.evaluate_student(own, recipe, held_out, evaluate.fixed_call(2, 70))
+        measured = evaluate.evaluate_student(own, recipe, held_out, recipes.fixed_call(2, 70))
         scores.append(measured[-1]["psnr_y"])
     assert rows[0]["psnr_y"] == pytest.approx(np.mean(scores))
     assert rows[0]["psnr_y_sd"] == pytest.approx(np.std(scores, ddof=1))
@@ -73,7 +73,7 @@ def test_every_preset_is_measured_on_its_own_damage(
     rows = ablation.run(recipe, chosen, [0], photos[:2], photos[2:], tmp_path / "runs")
     assert [row["variant"] for row in rows] == ["plain", "taught"]
     (trained,) = (tmp_path / "runs").glob("taught-0-*/student.safetensors")
-    damage = evaluate.fixed_call(2, 70) if name == "video-call" else recipe.degradation
+    damage = recipes.fixed_call(2, 70) if name == "video-call" else recipe.degradation
     measured = evaluate.evaluate_student(sharpen.load_student(trained), recipe, photos[2:], damage)
     assert rows[1]["psnr_y"] == pytest.approx(measured[2]["psnr_y"])
     assert rows[1]["gain_db"] == pytest.approx(measured[2]["psnr_y"] - measured[0]["psnr_y"])
@@ -95,7 +95,7 @@ def test_what_cannot_be_trained_is_said_before_anything_is(
     vgg: str,
     said: str,
 ) -> None:
-    monkeypatch.setattr(distill, "train", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr("kdsharp.distill.training.train", lambda *_, **__: pytest.fail("it was trained"))
     chosen = [ablation.Variant("plain", Losses()), ablation.Variant("last", losses)]
     photos = data.embedded_photos("train")[:1]
     with pytest.raises(KdsharpError, match=said):

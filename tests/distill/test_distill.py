@@ -9,10 +9,10 @@ import torch
 from skimage.metrics import structural_similarity
 
 from kdsharp import data, distill, recipes, student, teacher
-from kdsharp.disk import checkpoints
 from kdsharp.distill import features, losses, perceptual, precision, targets, training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Losses, Network, Recipe, Store, Training
+from kdsharp.student import load_network
 
 SETTINGS = Training(steps=12, batch=2, patch=32, validate_every=6, checkpoint_seconds=0.0, warmup=0.1)
 
@@ -47,7 +47,7 @@ def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, store: targets.
     assert not (tmp_path / "parts" / "student.safetensors").exists()
     parts = distill.train(recipe(), store, store, tmp_path / "parts")
     assert torch.equal(weights(parts), weights(whole)) and parts.history == whole.history
-    loaded, saved_recipe = checkpoints.load(parts.checkpoint)
+    loaded, saved_recipe = load_network(parts.checkpoint)
     assert saved_recipe == recipe()
     assert all(
         torch.equal(loaded.state_dict()[key], value) for key, value in parts.network.state_dict().items()

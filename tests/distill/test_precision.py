@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from kdsharp import recipes, teacher
-from kdsharp.distill import precision, systems
+from kdsharp.distill import pipeline, precision
 from kdsharp.recipes import Losses
 
 PROGRAM = "from kdsharp.distill import precision; print(precision.bfloat16_pays())"
@@ -71,5 +71,5 @@ def test_a_teacher_computes_in_bfloat16_where_the_recipe_allows_it_and_it_pays(
     recipe = recipes.preset("video-call")
     training = dataclasses.replace(recipe.training, half_on_cpu=allowed)
     recipe = dataclasses.replace(recipe, teacher=teacher.OWN, training=training, losses=Losses(teacher=1.0))
-    guide = systems.teacher_of(recipe, systems.Photos([], []), tmp_path, "quick")
+    guide = pipeline.teacher_of(recipe, pipeline.Photos([], []), tmp_path, "quick")
     assert guide.half is (allowed and pays)

@@ -165,7 +165,7 @@ def test_rows_compare_with_hr_and_with_the_teacher() -> None:
         lambda image: image,
         recipe,
         data.embedded_photos("val")[:1],
-        evaluate.fixed_call(),
+        recipes.fixed_call(),
         0,
         guide,
         max_side=160,
@@ -218,13 +218,13 @@ def test_degradation_of_an_evaluation_is_fixed_by_its_seed() -> None:
     twice = evaluate.evaluate_student(lambda x: x, recipe, [photo, photo], chancy, 1, max_side=128)[0]
     hr = evaluate.degraded_photo(photo, recipe, chancy, 1, 128)[0]
     assert twice["psnr_y"] == pytest.approx(np.mean([evaluate.psnr(x, hr) for x in (first, other)]))
-    fixed = [evaluate.degraded_photo(photo, recipe, evaluate.fixed_call(), seed, 128)[1] for seed in (1, 2)]
+    fixed = [evaluate.degraded_photo(photo, recipe, recipes.fixed_call(), seed, 128)[1] for seed in (1, 2)]
     assert np.array_equal(*fixed)  # no chance is left in a fixed call
 
 
 def test_the_crop_is_said_and_only_then() -> None:
     recipe, photos = recipes.preset("video-call"), data.embedded_photos("val")[:1]
-    cropped = evaluate.evaluate_student(lambda x: x, recipe, photos, evaluate.fixed_call(), max_side=64)
+    cropped = evaluate.evaluate_student(lambda x: x, recipe, photos, recipes.fixed_call(), max_side=64)
     assert "the middle 64" in evaluate.format_table(cropped)
     whole = [{key: value for key, value in row.items() if key != "max_side"} for row in cropped]
     assert "middle" not in evaluate.format_table(whole)
@@ -241,10 +241,10 @@ def test_wrong_comparisons_are_explained(picture: np.ndarray) -> None:
         evaluate.ssim(picture[:16, :16], picture[:16, :16], border=3)
     recipe = recipes.preset("video-call")
     with pytest.raises(KdsharpError, match="no photograph"):
-        evaluate.evaluate_student(lambda x: x, recipe, [], evaluate.fixed_call())
+        evaluate.evaluate_student(lambda x: x, recipe, [], recipes.fixed_call())
     photos = data.embedded_photos("val")[:1]
     with pytest.raises(KdsharpError, match="one size"):  # a student that returns another size
-        evaluate.evaluate_student(lambda x: x[1:], recipe, photos, evaluate.fixed_call(), max_side=64)
+        evaluate.evaluate_student(lambda x: x[1:], recipe, photos, recipes.fixed_call(), max_side=64)
 
 
 def test_figures_show_their_pictures(tmp_path: Path, picture: np.ndarray) -> None:

@@ -23,9 +23,10 @@ from PIL import Image
 from test_downloads import serve
 
 from kdsharp import data, distill, recipes, teacher
-from kdsharp.disk import checkpoints, downloads, files
+from kdsharp.disk import downloads, files
 from kdsharp.distill import perceptual, targets
 from kdsharp.errors import KdsharpError
+from kdsharp.student import load_network
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -90,7 +91,7 @@ def test_full_from_a_server_that_misbehaves(
     validation = targets.build_validation(tmp_path / "validation", held_out, recipe)
     result = distill.train(recipe, store, validation, tmp_path / "run")
     assert len(store) == 24 and store.target is not None and len(result.history) == 2
-    assert checkpoints.load(result.checkpoint)[1] == recipe
+    assert load_network(result.checkpoint)[1] == recipe
 
     monkeypatch.setattr(
         data, "DIV2K", {"train": dataclasses.replace(archives["train"], urls=("http://127.0.0.1:1/",))}

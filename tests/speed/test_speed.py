@@ -18,6 +18,7 @@ from kdsharp.deploy import sharpen, torch_run
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
 from kdsharp.speed import footprint, rivals, roofline, stopwatch
+from kdsharp.student import load_network
 
 KEYS = {"network", "engine", "device", "what", "output", "ms", "p95_ms", "fps", "multiply_adds", "share"}
 
@@ -134,7 +135,7 @@ def test_work_and_its_share_of_the_ceiling(call: str) -> None:
         [call], ["onnx"], repeats=2, size=(64, 96), rivals=["FSRCNN x4"], ceilings={"float32": 50.0}
     )
     rows = {(row["network"], row["what"]): row for row in rows}
-    network, _ = checkpoints.load(call)
+    network, _ = load_network(call)
     alone = rows[call, "network"]
     assert alone["multiply_adds"] == pytest.approx(student.multiply_adds(network, 64, 96) / 1e9, abs=1e-3)
     assert alone["share"] == pytest.approx(

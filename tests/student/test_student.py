@@ -15,6 +15,7 @@ from kdsharp.disk import checkpoints
 from kdsharp.distill import training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
+from kdsharp.student import load_network
 
 SHAPES = [(1, 4, "luma"), (1, 4, "rgb"), (2, 1, "rgb"), (4, 1, "rgb"), (2, 2, "rgb"), (4, 2, "luma")]
 
@@ -71,7 +72,7 @@ def test_luma_correction_is_added_to_all_three_planes() -> None:
 def test_checkpoint_round_trip(saved: Path) -> None:
     torch.manual_seed(0)
     expected = student.build(recipes.preset("video-call").student).state_dict()
-    network, recipe = checkpoints.load(saved)
+    network, recipe = load_network(saved)
     assert recipe == recipes.preset("video-call") and checkpoints.results(saved) == {"steps": 7}
     assert all(torch.equal(expected[key], value) for key, value in network.state_dict().items())
 
@@ -101,7 +102,7 @@ def test_published_students_load_and_have_cards() -> None:
     from kdsharp.disk import files
 
     for preset, name in recipes.PUBLISHED.items():
-        network, recipe = checkpoints.load(name)
+        network, recipe = load_network(name)
         assert recipe.name in (preset, name) and recipe.student.options["scale"] == network.scale
     for path in checkpoints.published():
         assert path.with_suffix(".md").read_text(encoding="utf-8").startswith(f"# {path.stem}\n"), (
@@ -117,7 +118,7 @@ def test_published_call_student_beats_doing_nothing(assets: Path) -> None:
 
     ready = kdsharp.load_student("call-s", device="cpu")
     photos = data.list_photos(assets / "photos" / "val")
-    rows = evaluate.evaluate_student(ready, ready.recipe, photos, evaluate.fixed_call(2, 70), max_side=768)
+    rows = evaluate.evaluate_student(ready, ready.recipe, photos, recipes.fixed_call(2, 70), max_side=768)
     by_name = {row["method"]: row for row in rows}
     assert by_name["student"]["psnr_y"] > by_name["input (nothing)"]["psnr_y"] + 0.5
     assert by_name["student"]["ssim_y"] > by_name["input (nothing)"]["ssim_y"]

@@ -33,7 +33,7 @@ def degradation_panel(photos: list[Path], side: int = 256, seed: int = 0) -> Pan
     }
 
     def show(photo: Path, **settings) -> Shown:
-        image = evaluate.centre(data.read_image(photo), side)
+        image = data.centre(data.read_image(photo), side)
         spoilt, kernel, size = spoil(image, **settings, seed=seed)
         weight = (
             f"{size / 1024:.1f} KiB ({8 * size / spoilt[..., 0].size:.2f} bits per pixel)" if size else "-"

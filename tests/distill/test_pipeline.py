@@ -17,18 +17,19 @@ from kdsharp.apps.cli import main
 from kdsharp.degradation import degrade
 from kdsharp.deploy import sharpen
 from kdsharp.disk import checkpoints, files
-from kdsharp.distill import systems, targets
+from kdsharp.distill import pipeline, targets
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
 from kdsharp.recipes.degradations import Blur, Camera, Pairs
+from kdsharp.student import load_network
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "09_other_systems.ipynb"
 TINY = ["training.steps=4", "training.batch=2", "training.patch=16", "training.validate_every=4",
         "store.crop=32", "store.crops_per_photo=4", "store.group=2"]  # fmt: skip
 
 
-def photos() -> systems.Photos:
-    return systems.Photos(data.embedded_photos("train")[:1], data.embedded_photos("val")[:1])
+def photos() -> pipeline.Photos:
+    return pipeline.Photos(data.embedded_photos("train")[:1], data.embedded_photos("val")[:1])
 
 
 @pytest.mark.parametrize("name", recipes.SYSTEMS)
@@ -57,10 +58,10 @@ def test_the_teacher_learns_first_by_the_same_loop(
         trained.append(recipe.name)
         return loop(recipe, *rest, **named)
 
-    monkeypatch.setattr(distill, "train", watched)
+    monkeypatch.setattr("kdsharp.distill.training.train", watched)
     recipe = recipes.override(recipes.preset(name, "quick"), TINY)
     first = recipes.override(recipes.preset(recipe.teacher, "quick"), TINY)
-    systems.train(recipe, photos(), tmp_path, "quick", teacher_recipe=first)
+    pipeline.train(recipe, photos(), tmp_path, "quick", teacher_recipe=first)
     assert trained == [f"{name}-teacher", name]
     store = targets.open_store(tmp_path / "targets")
     assert store.target is not None and checkpoints.is_ours(tmp_path / "teacher" / "student.safetensors")
@@ -106,18 +107,18 @@ def make_pairs(folder: Path, count: int = 3, side: int = 96) -> None:
 
 def test_pairs_are_cut_at_one_place(tmp_path: Path) -> None:
     make_pairs(tmp_path / "pairs")
-    recipe = systems.for_folder(
+    recipe = pipeline.for_folder(
         recipes.override(recipes.preset("restormer", "quick"), TINY), tmp_path / "pairs"
     )
     assert recipe.degradation == Pairs()
-    found = systems.photos_of(recipe, "quick", tmp_path / "pairs", held_out=1)
+    found = pipeline.photos_of(recipe, "quick", tmp_path / "pairs", held_out=1)
     store = targets.build(tmp_path / "s", found.train, recipe, None)
     assert len(found.train) == 2 and len(store) == 8
     again = degrade(data.to_tensor(store.hr[0]), Blur("gaussian", (0.5, 0.5)), torch.Generator())
     inside = (slice(12, -12), slice(12, -12))  # the window saw what lies around the crop
     assert np.abs(data.to_image(again.input)[inside].astype(int) - store.input[0][inside]).max() <= 1
     with pytest.raises(KdsharpError, match="enlarges"):
-        systems.for_folder(recipes.preset("real-esrgan"), tmp_path / "pairs")
+        pipeline.for_folder(recipes.preset("real-esrgan"), tmp_path / "pairs")
 
 
 def test_mismatched_pairs_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -270,8 +271,8 @@ def test_optional_blocks_train_and_survive_saving(options: dict, tmp_path: Path)
     base = recipes.override(recipes.preset("mae", "quick"), [*TINY, "losses.teacher=0"])
     shape = dataclasses.replace(base.student, options=base.student.options | options)
     recipe = dataclasses.replace(base, student=shape)
-    result = systems.train(recipe, photos(), tmp_path, "quick")
-    loaded, again = checkpoints.load(result.checkpoint)
+    result = pipeline.train(recipe, photos(), tmp_path, "quick")
+    loaded, again = load_network(result.checkpoint)
     x = torch.rand(1, 1, 30, 34)
     assert again == recipe and torch.allclose(loaded(x), result.network(x))
     assert reach(loaded) > reach(student.build(base.student))

@@ -8,8 +8,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdsharp import data, distill, recipes
-from kdsharp.distill import precision, targets
+import torch
+
+from kdsharp import data, recipes
+from kdsharp.deploy.sharpen import Sharpener, load_student
+from kdsharp.disk import files
+from kdsharp.distill import precision, targets, training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
 from kdsharp.recipes.degradations import Pairs
@@ -66,7 +70,7 @@ def train(
     device: str = "cpu",
     vgg: str | Path | None = None,
     teacher_recipe: Recipe | None = None,
-) -> distill.TrainingResult:
+) -> training.TrainingResult:
     """Make the stores and train the student in `folder`; its teacher, where that is another preset, before.
 
     `teacher_recipe` replaces that preset. Everything goes on where it was stopped; raises KdsharpError as the steps do.
@@ -75,7 +79,7 @@ def train(
     store = targets.build(folder / "targets", photos.train, recipe, guide, device)
     validation = targets.build_validation(folder / "validation", photos.validation, recipe, device)
     network = guide.network if guide and recipe.losses.features else None
-    return distill.train(recipe, store, validation, folder, device, vgg, guide=network)
+    return training.train(recipe, store, validation, folder, device, vgg, guide=network)
 
 
 def teacher_of(
@@ -101,3 +105,30 @@ def teacher_of(
     log.info("%s learns first", first.name)
     made = train(first, photos, folder / "teacher", profile, device)
     return load_teacher(made.checkpoint, device, half=half)
+
+
+def train_student(
+    photos: Path | None = None,
+    recipe: Recipe | str = "video-call",
+    folder: Path | None = None,
+    profile: str = "quick",
+    device: str | None = None,
+    held_out: int = 4,
+) -> Sharpener:
+    """From photographs to a student that is ready for use: its teacher, target store, training and file inside.
+
+    Args:
+        photos: a folder of your own; None takes the recipe's (see `data.photos_for`).
+        recipe: one by `recipes.preset`, or a preset's name, of which `profile` says how much of it.
+        folder: where targets and run lie; a second call with the same goes on where the first was stopped.
+        device: `cpu` or `cuda`; None takes the GPU where there is one.
+        held_out: photographs of your folder that are kept for validation.
+
+    Raises KdsharpError as the steps do: for an unknown preset, a folder without photographs, or another run's folder.
+    """
+    recipe = recipes.preset(recipe, profile) if isinstance(recipe, str) else recipe
+    recipe = for_folder(recipe, photos)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    found = photos_of(recipe, profile, photos, held_out)
+    made = train(recipe, found, Path(folder or files.work_dir() / "train" / recipe.name), profile, device)
+    return load_student(made.checkpoint, device)
