@@ -94,7 +94,7 @@ def degradation(photos: Path, device: str, count: int = 24) -> list[dict]:
     """Crops a second of our Real-ESRGAN chain and of one made of basicsr's functions."""
     crops = crops_of(photos, count, 256).to(device)
     generator = torch.Generator().manual_seed(0)
-    chain = basicsr_chain(device)
+    chain = BasicsrChain(device)
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 (basicsr draws from the global state)
     torch.manual_seed(0)
@@ -116,71 +116,74 @@ def degradation(photos: Path, device: str, count: int = 24) -> list[dict]:
     ]
 
 
-def basicsr_chain(device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+class BasicsrChain:
     """Real-ESRGAN's two rounds, sinc filter and last JPEG from basicsr's functions, with `RealEsrgan`'s ranges."""
-    reference.import_niqe()  # says what is missing
-    from basicsr.data import degradations as upstream
-    from basicsr.utils import DiffJPEG
-    from basicsr.utils.img_process_util import filter2D
 
-    settings = RealEsrgan()
-    jpeger = DiffJPEG(differentiable=False).to(device)
+    def __init__(self, device: str) -> None:
+        reference.import_niqe()  # says what is missing
+        from basicsr.data import degradations as upstream
+        from basicsr.utils import DiffJPEG
+        from basicsr.utils.img_process_util import filter2D
 
-    def kernel(once: DegradeOnce) -> np.ndarray:
-        size = 2 * random.randint(3, 10) + 1
-        if random.random() < once.kernel.sinc_probability:
-            found = upstream.circular_lowpass_kernel(random.uniform(np.pi / 3, np.pi), size, pad_to=21)
+        self.upstream, self.blur, self.device, self.settings = upstream, filter2D, device, RealEsrgan()
+        self.jpeger = DiffJPEG(differentiable=False).to(device)
+
+    def __call__(self, hr: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, H) in [0, 1] to (N, 3, h, h), h = H / scale."""
+        count, side = len(hr), hr.shape[-1]
+        first, second, small = self.settings.first, self.settings.second, side // self.settings.scale
+        images = self._resize_and_noise(self.blur(hr, self._kernels(count, first)), first, side)
+        images = self._coded(images, first).contiguous()
+        if random.random() < second.blur_probability:
+            images = self.blur(images, self._kernels(count, second))
+        images = self._resize_and_noise(images, second, small)
+        if random.random() < 0.5:
+            images = self._coded(self.blur(resized(images, (small, small)), self._sincs(count)), second)
         else:
-            mix = once.kernel
-            found = upstream.random_mixed_kernels(
-                mix.shapes, mix.shape_probabilities, size, mix.sigma, mix.sigma,
-                betag_range=mix.beta_generalized, betap_range=mix.beta_plateau,
-            )  # fmt: skip
-            found = np.pad(found, (21 - size) // 2)
-        return found
+            images = self.blur(resized(self._coded(images, second), (small, small)), self._sincs(count))
+        return (images.clamp(0, 1) * 255).round() / 255
 
-    def kernels(count: int, once: DegradeOnce) -> torch.Tensor:
-        return torch.from_numpy(np.stack([kernel(once) for _ in range(count)])).float().to(device)
+    def _kernels(self, count: int, once: DegradeOnce) -> torch.Tensor:
+        return torch.from_numpy(np.stack([self._kernel(once) for _ in range(count)])).float().to(self.device)
 
-    def sincs(count: int) -> torch.Tensor:
+    def _kernel(self, once: DegradeOnce) -> np.ndarray:
+        size, mix = 2 * random.randint(3, 10) + 1, once.kernel
+        if random.random() < mix.sinc_probability:
+            return self._sinc(size)
+        found = self.upstream.random_mixed_kernels(
+            mix.shapes, mix.shape_probabilities, size, mix.sigma, mix.sigma,
+            betag_range=mix.beta_generalized, betap_range=mix.beta_plateau,
+        )  # fmt: skip
+        return np.pad(found, (21 - size) // 2)
+
+    def _sincs(self, count: int) -> torch.Tensor:
         found = np.zeros((count, 21, 21))
         found[:, 10, 10] = 1
         for one in found:
-            if random.random() < settings.final_sinc_probability:
-                size = 2 * random.randint(3, 10) + 1
-                one[:] = upstream.circular_lowpass_kernel(random.uniform(np.pi / 3, np.pi), size, pad_to=21)
-        return torch.from_numpy(found).float().to(device)
+            if random.random() < self.settings.final_sinc_probability:
+                one[:] = self._sinc(2 * random.randint(3, 10) + 1)
+        return torch.from_numpy(found).float().to(self.device)
 
-    def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        mode = random.choice(("area", "bilinear", "bicubic"))
-        return F.interpolate(images, size=size, mode=mode).contiguous()  # filter2D asks for that
+    def _sinc(self, size: int) -> np.ndarray:
+        return self.upstream.circular_lowpass_kernel(random.uniform(np.pi / 3, np.pi), size, pad_to=21)
 
-    def resize_and_noise(images: torch.Tensor, once: DegradeOnce, base: int) -> torch.Tensor:
+    def _resize_and_noise(self, images: torch.Tensor, once: DegradeOnce, base: int) -> torch.Tensor:
         low, high = once.resize
         direction = random.choices((0, 1, 2), once.resize_probabilities)[0]
         factor = (random.uniform(1, high), random.uniform(low, 1), 1.0)[direction]
-        resized = resize(images, (round(base * factor), round(base * factor)))
+        images = resized(images, (round(base * factor), round(base * factor)))
+        grey = once.grey_noise_probability
         if random.random() < once.gaussian_probability:
-            return upstream.random_add_gaussian_noise_pt(resized, once.noise, once.grey_noise_probability)
-        return upstream.random_add_poisson_noise_pt(resized, once.poisson, once.grey_noise_probability)
+            return self.upstream.random_add_gaussian_noise_pt(images, once.noise, grey)
+        return self.upstream.random_add_poisson_noise_pt(images, once.poisson, grey)
 
-    def coded(images: torch.Tensor, once: DegradeOnce) -> torch.Tensor:
-        return jpeger(images.clamp(0, 1), quality=images.new_zeros(len(images)).uniform_(*once.jpeg))
+    def _coded(self, images: torch.Tensor, once: DegradeOnce) -> torch.Tensor:
+        return self.jpeger(images.clamp(0, 1), quality=images.new_zeros(len(images)).uniform_(*once.jpeg))
 
-    def chain(hr: torch.Tensor) -> torch.Tensor:
-        count, side = len(hr), hr.shape[-1]
-        first, second, small = settings.first, settings.second, side // settings.scale
-        images = coded(resize_and_noise(filter2D(hr, kernels(count, first)), first, side), first).contiguous()
-        if random.random() < second.blur_probability:
-            images = filter2D(images, kernels(count, second))
-        images = resize_and_noise(images, second, small)
-        if random.random() < 0.5:
-            images = coded(filter2D(resize(images, (small, small)), sincs(count)), second)
-        else:
-            images = filter2D(resize(coded(images, second), (small, small)), sincs(count))
-        return (images.clamp(0, 1) * 255).round() / 255
 
-    return chain
+def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    mode = random.choice(("area", "bilinear", "bicubic"))
+    return F.interpolate(images, size=size, mode=mode).contiguous()  # filter2D asks for that
 
 
 def main() -> None:
