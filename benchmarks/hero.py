@@ -32,7 +32,7 @@ def scores() -> tuple[dict, dict]:
     """The pictures (`uint8` RGB) by name, the original last, and their PSNR (dB) and SSIM on Y against it."""
     path = next(path for path in data.embedded_photos("val") if path.name == PHOTO)
     settings = recipes.fixed_call(SHRINK, QUALITY)
-    hr, received, small = evaluate.degraded_photo(path, recipes.preset("video-call"), settings)
+    hr, received, small = evaluate.degraded_photo(path, settings)
     pictures = {
         "received": received,
         "unsharp mask": evaluate.unsharp(received),

@@ -116,8 +116,8 @@ def imitation(assets: Path) -> list[dict]:
     for folder in ("benchmarks/Set14", "photos/val"):
         scores: dict[str, list[dict]] = {}
         for number, path in enumerate(data.list_photos(assets / folder)):
-            recipe = recipes.preset("real-esrgan")
-            hr, small, _ = evaluate.degraded_photo(path, recipe, recipe.degradation, number, max_side=512)
+            damage = recipes.preset("real-esrgan").degradation
+            hr, small, _ = evaluate.degraded_photo(path, damage, number, max_side=512)
             taught = guide.upscale_image(small)
             pictures = {name: method(small) for name, method in methods.items()} | {"teacher": taught}
             for row in evaluate.compare(hr, pictures, {"teacher": taught}, border=4):
@@ -215,9 +215,8 @@ def _classic(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Callable]:
 
 def _pairs(folder: Path, settings: Degradation) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(original, received) of every photograph, `uint8` RGB."""
-    recipe = recipes.preset("video-call")  # same size in and out
     for number, path in enumerate(data.list_photos(folder)):
-        yield evaluate.degraded_photo(path, recipe, settings, number)[:2]
+        yield evaluate.degraded_photo(path, settings, number)[:2]
 
 
 def _mean(

@@ -154,7 +154,7 @@ def _on_photos(chosen: argparse.Namespace) -> list[dict]:
         settings = fixed if recipe.task == "sharpen" else recipes.Downscale(scale=student.scale)
         photos = data.list_photos(chosen.photos) if chosen.photos else data.embedded_photos("val")
     guide = teacher.load_teacher(chosen.teacher, chosen.device) if chosen.teacher else None
-    return evaluate.evaluate_student(student, recipe, photos, settings, 0, guide)
+    return evaluate.evaluate_student(student, photos, settings, 0, guide)
 
 
 def _ablate(chosen: argparse.Namespace) -> None:

@@ -78,7 +78,7 @@ def run(
     folder = Path(folder)
     is_call = isinstance(recipe.degradation, VideoCall)
     damage = recipes.fixed_call(2, 70) if is_call else recipe.degradation
-    nothing = evaluate.evaluate_student(_do_nothing(recipe), recipe, held_out, damage)[0]
+    nothing = evaluate.evaluate_student(_do_nothing(recipe), held_out, damage)[0]
     validation_folder = _own(folder, "validation", targets.describe(held_out, recipe, None))
     validation = targets.build_validation(validation_folder, held_out, recipe, device)
     teachers = {
@@ -100,7 +100,7 @@ def run(
             place = _own(folder, f"{variant.name}-{seed}", made_from)
             result = training.train(changed, store, validation, place, device, vgg, guide=guide)
             trained = sharpen.load_student(result.checkpoint, device)
-            measured = evaluate.evaluate_student(trained, changed, held_out, damage)[-1]
+            measured = evaluate.evaluate_student(trained, held_out, damage)[-1]
             scores.append((measured["psnr_y"], measured["ssim_y"]))
             log.info("%s, seed %d: %.2f dB", variant.name, seed, measured["psnr_y"])
         means, deviations = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=min(1, len(seeds) - 1))

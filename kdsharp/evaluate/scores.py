@@ -17,8 +17,8 @@ from PIL import Image
 from kdsharp import data
 from kdsharp.degradation import degrade, resize
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Recipe
-from kdsharp.recipes.degradations import Degradation
+from kdsharp.recipes import Degradation
+from kdsharp.teacher import Teacher, target_for
 
 Upscaler = Callable[[np.ndarray], np.ndarray]
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_y_teacher", "ssim_y_teacher")
@@ -132,20 +132,20 @@ def compare(
 
 def evaluate_student(
     student: Upscaler,
-    recipe: Recipe,
     photos: list[Path],
-    settings: Degradation,
+    degradation: Degradation,
     seed: int = 0,
-    teacher=None,
+    teacher: Teacher | None = None,
     others: dict[str, Upscaler] | None = None,
     max_side: int | None = None,
 ) -> list[dict]:
     """Mean PSNR and SSIM over photographs of doing nothing, unsharp mask, students and teacher.
 
     Args:
-        student: takes the degraded `uint8` picture; `others` are further students by name.
-        settings: the degradation; photo k draws from the generator seeded (seed + k).
-        teacher: a `teacher.Teacher`; with one, every row is also compared with the teacher's picture.
+        student: takes the degraded `uint8` picture, and enlarges by the degradation's scale; `others` are further
+            students by name.
+        degradation: photo k draws from the generator seeded (seed + k).
+        teacher: with one, every row is also compared with the teacher's picture.
         max_side: centre-crop larger photographs to this many pixels (for quick runs), rounded down to a
             multiple of 4 and of the scale.
 
@@ -154,23 +154,23 @@ def evaluate_student(
     """
     if not photos:
         raise KdsharpError("There is no photograph to evaluate on: give at least one.")
-    upscaling = recipe.task == "upscale"
+    scale = scale_of(degradation)
+
+    def enlarged(image: np.ndarray) -> np.ndarray:
+        return bicubic_upscale(image, scale) if scale > 1 else image
+
     methods: dict[str, Upscaler] = {
-        "bicubic" if upscaling else "input (nothing)": (
-            (lambda image: bicubic_upscale(image, recipe.scale)) if upscaling else (lambda image: image)
-        )
-    }
-    methods["unsharp mask"] = lambda image: unsharp(
-        bicubic_upscale(image, recipe.scale) if upscaling else image
-    )
-    methods |= {"student": student} | (others or {})
+        "bicubic" if scale > 1 else "input (nothing)": enlarged,
+        "unsharp mask": lambda image: unsharp(enlarged(image)),
+        "student": student,
+    } | (others or {})
     scores: dict[str, list[dict]] = {}
-    limit = {"max_side": _whole(max_side, recipe.scale)} if max_side else {}
+    limit = {"max_side": _whole(max_side, scale)} if max_side else {}
     for number, path in enumerate(photos):
-        hr, entering, small = degraded_photo(path, recipe, settings, seed + number, max_side)
+        hr, entering, small = degraded_photo(path, degradation, seed + number, max_side)
         pictures = {name: method(entering) for name, method in methods.items()}
         references = {"teacher": teacher_picture(teacher, small, hr)} if teacher else {}
-        rows = compare(hr, pictures | references, references, recipe.scale if upscaling else 0)
+        rows = compare(hr, pictures | references, references, border=scale if scale > 1 else 0)
         for row in rows:
             scores.setdefault(row.pop("method"), []).append(row)
     return [
@@ -180,21 +180,25 @@ def evaluate_student(
 
 
 def degraded_photo(
-    path: Path, recipe: Recipe, settings: Degradation, seed: int = 0, max_side: int | None = None
+    path: Path, degradation: Degradation, seed: int = 0, max_side: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(hr, what the student gets, what the teacher gets) of a photograph, all `uint8` RGB."""
-    image = data.crop_to_multiple(data.read_for(path, settings), math.lcm(4, recipe.scale))
+    scale = scale_of(degradation)
+    image = data.crop_to_multiple(data.read_for(path, degradation), math.lcm(4, scale))
     if max_side:
-        image = data.centre(image, _whole(max_side, recipe.scale))
-    result = degrade(data.to_tensor(image), settings, torch.Generator().manual_seed(seed))
+        image = data.centre(image, _whole(max_side, scale))
+    result = degrade(data.to_tensor(image), degradation, torch.Generator().manual_seed(seed))
     return image[..., :3], data.to_image(result.input), data.to_image(result.small)
 
 
-def teacher_picture(teacher, small: np.ndarray, hr: np.ndarray) -> np.ndarray:
+def teacher_picture(teacher: Teacher, small: np.ndarray, hr: np.ndarray) -> np.ndarray:
     """The teacher's picture of the small frame at the size of `hr`, `uint8` RGB."""
-    from kdsharp.teacher import target_for
-
     return data.to_image(target_for(teacher, data.to_tensor(small), hr.shape[:2]))
+
+
+def scale_of(degradation: Degradation) -> int:
+    """By how much the student enlarges what this degradation leaves: 1 where it sharpens."""
+    return getattr(degradation, "scale", 1)
 
 
 def format_table(rows: list[dict]) -> str:

@@ -1,15 +1,8 @@
 """The networks that teach: official ones by name, files of others, and the course's own."""
 
-from kdsharp.teacher.teacher import (
-    OFFICIAL,
-    OWN,
-    OfficialFile,
-    Teacher,
-    at_hand,
-    load_teacher,
-    official_file,
-    target_for,
-)
+from kdsharp.teacher.loading import load_teacher
+from kdsharp.teacher.official import OFFICIAL, OWN, OfficialFile, at_hand, official_file
+from kdsharp.teacher.teacher import Teacher, target_for
 
 __all__ = [
     "OFFICIAL",

@@ -2,7 +2,7 @@
 
 Its own tiling (`RealESRGANer.tile_process`) swallows a RuntimeError, prints it and goes on, which leaves a hole or a
 repeated tile in the picture when memory runs out. Here its `tile` option stays off: it is given one tile after
-the other, blended by `kdsharp.tiling`, and an error inside it reaches the caller.
+the other, blended by `tiling`, and an error inside it reaches the caller.
 """
 
 import logging
@@ -11,18 +11,15 @@ import types
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.transforms import functional
 
 from kdsharp.errors import KdsharpError
+from kdsharp.teacher.teacher import Teacher
 from kdsharp.teacher.tiling import CONTEXT, overflow_as_nan
-
-if TYPE_CHECKING:
-    from kdsharp.teacher import Teacher
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +62,8 @@ def import_niqe() -> Callable[..., float]:
 def _stand_in() -> None:
     """basicsr still imports a torchvision module that has gone; one with the function that it wants is enough."""
     if _GONE not in sys.modules and not _installed(_GONE):
+        from torchvision.transforms import functional
+
         stand_in = types.ModuleType(_GONE)
         stand_in.rgb_to_grayscale = functional.rgb_to_grayscale
         sys.modules[_GONE] = stand_in
@@ -72,13 +71,11 @@ def _stand_in() -> None:
 
 def upstream_engine(
     name: str, path: Path, scale: int, device: str, tile: int, half: bool, overlap: int = CONTEXT
-) -> "Teacher":
+) -> Teacher:
     """A `Teacher` whose tiles are run by `RealESRGANer`, which works on 8-bit pictures.
 
     Raises KdsharpError where the extra is missing, or if the file is not laid out as Real-ESRGAN's own are.
     """
-    from kdsharp.teacher import Teacher
-
     run = _Upstream(name, path, scale, device, half)
     # `half` is the engine's own business, so the Teacher asks for no autocast on top.
     return Teacher(

@@ -38,7 +38,7 @@ def test_calls_are_what_evaluate_measures(small_assets: Path, monkeypatch: pytes
     photos = data.list_photos(small_assets / "photos" / "val")
     name = recipes.PUBLISHED["video-call"]
     ready = report.load_student(name, "cpu", "onnx")
-    expected = evaluate.evaluate_student(ready, ready.recipe, photos, recipes.fixed_call(2, 70))
+    expected = evaluate.evaluate_student(ready, photos, recipes.fixed_call(2, 70))
     found = {row["method"]: row for row in rows}
     assert found["nothing"]["psnr_y"] == pytest.approx(expected[0]["psnr_y"])
     assert found[name]["psnr_y"] == pytest.approx(expected[-1]["psnr_y"])

@@ -40,7 +40,7 @@ def test_rows_are_means_over_seeds_and_finished_runs_are_not_repeated(
         (trained,) = tmp_path.glob(f"plain-{seed}-*/student.safetensors")
         own = sharpen.load_student(trained)
         assert own.recipe.losses == Losses(hr=1.0) and own.recipe.training.seed == seed
-        measured = evaluate.evaluate_student(own, recipe, held_out, recipes.fixed_call(2, 70))
+        measured = evaluate.evaluate_student(own, held_out, recipes.fixed_call(2, 70))
         scores.append(measured[-1]["psnr_y"])
     assert rows[0]["psnr_y"] == pytest.approx(np.mean(scores))
     assert rows[0]["psnr_y_sd"] == pytest.approx(np.std(scores, ddof=1))
@@ -74,7 +74,7 @@ def test_every_preset_is_measured_on_its_own_damage(
     assert [row["variant"] for row in rows] == ["plain", "taught"]
     (trained,) = (tmp_path / "runs").glob("taught-0-*/student.safetensors")
     damage = recipes.fixed_call(2, 70) if name == "video-call" else recipe.degradation
-    measured = evaluate.evaluate_student(sharpen.load_student(trained), recipe, photos[2:], damage)
+    measured = evaluate.evaluate_student(sharpen.load_student(trained), photos[2:], damage)
     assert rows[1]["psnr_y"] == pytest.approx(measured[2]["psnr_y"])
     assert rows[1]["gain_db"] == pytest.approx(measured[2]["psnr_y"] - measured[0]["psnr_y"])
     assert bool(list((tmp_path / "runs").glob("teacher-*"))) == (guide in recipes.PRESETS)

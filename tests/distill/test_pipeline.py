@@ -162,7 +162,7 @@ def test_pairs_train_and_are_evaluated_from_the_command_line(tmp_path: Path) -> 
     ]
     assert main([*evaluated, "--photos", str(tmp_path / "pairs")]) == 0
     pairs = data.list_pairs(tmp_path / "pairs")
-    rows = evaluate.evaluate_student(trained, trained.recipe, pairs, Pairs())
+    rows = evaluate.evaluate_student(trained, pairs, Pairs())
     assert rows[0]["psnr_y"] > 30  # a light blur
 
 

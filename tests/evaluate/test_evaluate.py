@@ -159,11 +159,9 @@ def test_unsharp_helps_a_mild_blur(picture: np.ndarray) -> None:
 def test_rows_compare_with_hr_and_with_the_teacher() -> None:
     from kdsharp.teacher import Teacher
 
-    recipe = recipes.preset("video-call", "quick")
     guide = Teacher("plain", 4, lambda x: x.repeat_interleave(4, 2).repeat_interleave(4, 3))
     rows = evaluate.evaluate_student(
         lambda image: image,
-        recipe,
         data.embedded_photos("val")[:1],
         recipes.fixed_call(),
         0,
@@ -187,44 +185,43 @@ def test_references_add_their_columns(picture: np.ndarray) -> None:
 
 
 def test_upscaling_is_compared_with_bicubic_at_any_crop() -> None:
-    recipe = recipes.preset("real-esrgan", "quick")
     photos = data.embedded_photos("val")[:2]
     settings = recipes.Downscale(scale=4)
 
     def student(small: np.ndarray) -> np.ndarray:
         return evaluate.bicubic_upscale(small, 4)
 
-    rows = evaluate.evaluate_student(student, recipe, photos, settings, max_side=150)
+    rows = evaluate.evaluate_student(student, photos, settings, max_side=150)
     by_name = {row.pop("method"): row for row in rows}
     assert list(by_name) == ["bicubic", "unsharp mask", "student"]
     assert by_name["student"] == by_name["bicubic"]
     assert by_name["student"]["max_side"] == 148  # what the scale divides
-    hr, small, _ = evaluate.degraded_photo(photos[0], recipe, settings, 0, 150)
+    hr, small, _ = evaluate.degraded_photo(photos[0], settings, 0, 150)
     assert hr.shape[:2] == (148, 148) and small.shape[:2] == (37, 37)
     # The mean over photographs, inside a border of `scale` pixels.
     singles = []
     for photo in photos:
-        hr, small, _ = evaluate.degraded_photo(photo, recipe, settings, 0, 150)
+        hr, small, _ = evaluate.degraded_photo(photo, settings, 0, 150)
         singles.append(evaluate.psnr(evaluate.bicubic_upscale(small, 4), hr, border=4))
     assert by_name["bicubic"]["psnr_y"] == pytest.approx(np.mean(singles))
 
 
 def test_degradation_of_an_evaluation_is_fixed_by_its_seed() -> None:
     photo = data.embedded_photos("val")[0]
-    recipe, chancy = recipes.preset("video-call"), recipes.VideoCall()
-    first, again, other = (evaluate.degraded_photo(photo, recipe, chancy, seed, 128)[1] for seed in (1, 1, 2))
+    chancy = recipes.VideoCall()
+    first, again, other = (evaluate.degraded_photo(photo, chancy, seed, 128)[1] for seed in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     # Photo k of an evaluation draws from seed + k: the same photo twice meets two different calls.
-    twice = evaluate.evaluate_student(lambda x: x, recipe, [photo, photo], chancy, 1, max_side=128)[0]
-    hr = evaluate.degraded_photo(photo, recipe, chancy, 1, 128)[0]
+    twice = evaluate.evaluate_student(lambda x: x, [photo, photo], chancy, 1, max_side=128)[0]
+    hr = evaluate.degraded_photo(photo, chancy, 1, 128)[0]
     assert twice["psnr_y"] == pytest.approx(np.mean([evaluate.psnr(x, hr) for x in (first, other)]))
-    fixed = [evaluate.degraded_photo(photo, recipe, recipes.fixed_call(), seed, 128)[1] for seed in (1, 2)]
+    fixed = [evaluate.degraded_photo(photo, recipes.fixed_call(), seed, 128)[1] for seed in (1, 2)]
     assert np.array_equal(*fixed)  # no chance is left in a fixed call
 
 
 def test_the_crop_is_said_and_only_then() -> None:
-    recipe, photos = recipes.preset("video-call"), data.embedded_photos("val")[:1]
-    cropped = evaluate.evaluate_student(lambda x: x, recipe, photos, recipes.fixed_call(), max_side=64)
+    photos = data.embedded_photos("val")[:1]
+    cropped = evaluate.evaluate_student(lambda x: x, photos, recipes.fixed_call(), max_side=64)
     assert "the middle 64" in evaluate.format_table(cropped)
     whole = [{key: value for key, value in row.items() if key != "max_side"} for row in cropped]
     assert "middle" not in evaluate.format_table(whole)
@@ -239,12 +236,11 @@ def test_wrong_comparisons_are_explained(picture: np.ndarray) -> None:
         evaluate.psnr(picture[:6, :6], picture[:6, :6], border=3)
     with pytest.raises(KdsharpError, match="11 pixels"):
         evaluate.ssim(picture[:16, :16], picture[:16, :16], border=3)
-    recipe = recipes.preset("video-call")
     with pytest.raises(KdsharpError, match="no photograph"):
-        evaluate.evaluate_student(lambda x: x, recipe, [], recipes.fixed_call())
+        evaluate.evaluate_student(lambda x: x, [], recipes.fixed_call())
     photos = data.embedded_photos("val")[:1]
     with pytest.raises(KdsharpError, match="one size"):  # a student that returns another size
-        evaluate.evaluate_student(lambda x: x[1:], recipe, photos, recipes.fixed_call(), max_side=64)
+        evaluate.evaluate_student(lambda x: x[1:], photos, recipes.fixed_call(), max_side=64)
 
 
 def test_figures_show_their_pictures(tmp_path: Path, picture: np.ndarray) -> None:

@@ -118,7 +118,7 @@ def test_published_call_student_beats_doing_nothing(assets: Path) -> None:
 
     ready = kdsharp.load_student("call-s", device="cpu")
     photos = data.list_photos(assets / "photos" / "val")
-    rows = evaluate.evaluate_student(ready, ready.recipe, photos, recipes.fixed_call(2, 70), max_side=768)
+    rows = evaluate.evaluate_student(ready, photos, recipes.fixed_call(2, 70), max_side=768)
     by_name = {row["method"]: row for row in rows}
     assert by_name["student"]["psnr_y"] > by_name["input (nothing)"]["psnr_y"] + 0.5
     assert by_name["student"]["ssim_y"] > by_name["input (nothing)"]["ssim_y"]

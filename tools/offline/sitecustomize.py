@@ -42,9 +42,9 @@ def div2k(data: ModuleType) -> None:
         data.DIV2K[split] = dataclasses.replace(data.DIV2K[split], **facts)
 
 
-def teachers(teacher: ModuleType) -> None:
+def teachers(official: ModuleType) -> None:
     for name, facts in known["teachers"].items():
-        teacher.OFFICIAL[name] = dataclasses.replace(teacher.OFFICIAL[name], **facts)
+        official.OFFICIAL[name] = dataclasses.replace(official.OFFICIAL[name], **facts)
 
 
 def cifar10(cifar: ModuleType) -> None:
@@ -80,7 +80,7 @@ def short_presets(recipes: ModuleType) -> None:
 CHANGES = {
     "kdsharp.data.photos": div2k,
     "kdsharp.recipes.recipe": short_presets,
-    "kdsharp.teacher.teacher": teachers,
+    "kdsharp.teacher.official": teachers,
     "torchvision.datasets.cifar": cifar10,
 }
 
