@@ -1,7 +1,10 @@
 """What a bad camera, a resize or a video call leaves of a photograph."""
 
-from kdsharp.degradation.apply import RESIZE_FILTERS, Degraded, add_noise, add_poisson_noise, degrade, resize
+from kdsharp.degradation import kinds as kinds  # each registers itself
+from kdsharp.degradation.noise import add_noise, add_poisson_noise
 from kdsharp.degradation.pictures import degrade_picture
+from kdsharp.degradation.registry import Degraded, degrade, register
+from kdsharp.degradation.resizing import RESIZE_FILTERS, resize
 
 __all__ = [
     "RESIZE_FILTERS",
@@ -10,5 +13,6 @@ __all__ = [
     "add_poisson_noise",
     "degrade",
     "degrade_picture",
+    "register",
     "resize",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kdsharp.degradation.chance import uniform
 from kdsharp.recipes.degradations import KernelMix
 
 KERNEL_SIZE = 21  # every kernel lies in a 21x21 window, as in Real-ESRGAN
@@ -16,9 +17,7 @@ WINDOWS = (9, 15)  # smaller windows that are tried before the whole
 SINC_CUTOFF_LOW = (math.pi / 3, math.pi / 5)  # for kernels below 13 pixels, and from 13 on
 
 
-def gaussian_like(
-    sigma_x: Tensor, sigma_y: Tensor, theta: Tensor, beta: Tensor, shape: str, size: int = KERNEL_SIZE
-) -> Tensor:
+def gaussian_like(sigma_x: Tensor, sigma_y: Tensor, theta: Tensor, beta: Tensor, shape: str) -> Tensor:
     """Rotated Gaussians and their two relatives (Wang et al. 2021; Liu et al. 2020 for the plateau).
 
     Args:
@@ -26,9 +25,8 @@ def gaussian_like(
         beta: (N,) exponent; ignored by the plain Gaussian.
         shape: `gaussian` exp(-q/2), `generalized` exp(-q^beta/2) or `plateau` 1/(1+q^beta), with the
             quadratic form q(x, y) of the inverse covariance.
-        size: odd window size K in pixels.
     """
-    axis = torch.arange(size, dtype=torch.float32, device=sigma_x.device) - size // 2
+    axis = _axis(sigma_x.device)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     cos, sin = theta.cos()[:, None, None], theta.sin()[:, None, None]
     along = (x * cos + y * sin) / sigma_x[:, None, None]
@@ -43,23 +41,23 @@ def gaussian_like(
     return _normalised(values)
 
 
-def sinc(cutoff: Tensor, size: int = KERNEL_SIZE) -> Tensor:
+def sinc(cutoff: Tensor) -> Tensor:
     """Circular low-pass filters, which ring as over-sharpened pictures do: omega J1(omega r) / (2 pi r).
 
     `cutoff` (N,) is the angular frequency omega in radians per pixel, at most pi.
     """
-    axis = torch.arange(size, dtype=torch.float64, device=cutoff.device) - size // 2
+    axis = _axis(cutoff.device, torch.float64)
     radius = (axis[:, None] ** 2 + axis[None, :] ** 2).sqrt()
     omega = cutoff.double()[:, None, None]
     safe = radius.clamp(min=1e-9)
     values = omega * torch.special.bessel_j1(omega * safe) / (2 * math.pi * safe)
-    values[:, size // 2, size // 2] = cutoff.double() ** 2 / (4 * math.pi)
+    values[:, KERNEL_SIZE // 2, KERNEL_SIZE // 2] = cutoff.double() ** 2 / (4 * math.pi)
     return _normalised(values).float()
 
 
-def motion(length: Tensor, theta: Tensor, size: int = KERNEL_SIZE) -> Tensor:
+def motion(length: Tensor, theta: Tensor) -> Tensor:
     """Straight camera shake: a line of `length` pixels at angle `theta` radians, one pixel wide, antialiased."""
-    axis = torch.arange(size, dtype=torch.float32, device=length.device) - size // 2
+    axis = _axis(length.device)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     cos, sin = theta.cos()[:, None, None], theta.sin()[:, None, None]
     beyond = ((x * cos + y * sin).abs() - (length[:, None, None] - 1) / 2).clamp(min=0)
@@ -67,9 +65,9 @@ def motion(length: Tensor, theta: Tensor, size: int = KERNEL_SIZE) -> Tensor:
     return _normalised((1 - distance).clamp(min=0))
 
 
-def defocus(radius: Tensor, size: int = KERNEL_SIZE) -> Tensor:
+def defocus(radius: Tensor) -> Tensor:
     """A lens out of focus: a uniform disc of `radius` pixels with an antialiased rim."""
-    axis = torch.arange(size, dtype=torch.float32, device=radius.device) - size // 2
+    axis = _axis(radius.device)
     distance = (axis[:, None] ** 2 + axis[None, :] ** 2).sqrt()
     return _normalised((radius[:, None, None] + 0.5 - distance).clamp(0, 1))
 
@@ -127,12 +125,6 @@ def convolve(images: Tensor, kernels: Tensor) -> Tensor:
     return result
 
 
-def uniform(count: int, bounds: tuple[float, float], generator: torch.Generator) -> Tensor:
-    """`count` values drawn uniformly between two bounds, on the CPU so that every device sees the same."""
-    low, high = bounds
-    return low + (high - low) * torch.rand(count, generator=generator)
-
-
 def _draw_sinc(sizes: Tensor, generator: torch.Generator) -> Tensor:
     """Sinc kernels (N, 21, 21) whose lowest cutoff depends on the window, as Real-ESRGAN's."""
     low = torch.where(sizes < 13, *SINC_CUTOFF_LOW)
@@ -157,6 +149,11 @@ def _support(kernels: Tensor) -> Tensor:
     lines = filled.any(dim=2) | filled.any(dim=1)
     margins = (lines | lines.flip(1)).int().argmax(dim=1)
     return kernels.shape[-1] - 2 * margins
+
+
+def _axis(device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Pixels from the window's middle: -10 to 10."""
+    return torch.arange(KERNEL_SIZE, dtype=dtype, device=device) - KERNEL_SIZE // 2
 
 
 def _windowed(kernels: Tensor, sizes: Tensor) -> Tensor:

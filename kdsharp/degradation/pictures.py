@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from kdsharp import data, recipes
-from kdsharp.degradation.apply import degrade
+from kdsharp.degradation.registry import degrade
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Degradation
 

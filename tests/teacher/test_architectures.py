@@ -16,7 +16,7 @@ from spandrel.architectures.SwinIR import SwinIR
 
 from kdsharp import teacher
 from kdsharp.errors import KdsharpError
-from kdsharp.teacher import official
+from kdsharp.teacher.official import RESTORMER
 
 NETWORKS = {
     "ESRGAN": (4, lambda: ESRGAN(num_blocks=2, num_filters=16, scale=4)),
@@ -83,7 +83,7 @@ def test_restormer_of_the_official_size_teaches(restormer_file: Path, official: 
     guide = teacher.load_teacher("restormer-motion-deblurring", tile=64)
     assert (guide.scale, guide.multiple) == (1, 8)
     state = guide.network.state_dict()
-    assert {"tensors": len(state), "parameters": sum(v.numel() for v in state.values())} == official.RESTORMER
+    assert {"tensors": len(state), "parameters": sum(v.numel() for v in state.values())} == RESTORMER
     images = torch.rand(
         1, 3, 100, 130, generator=torch.Generator().manual_seed(1)
     )  # no multiples of 8, tiled
