@@ -8,7 +8,7 @@ from torch import nn
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
-from kdsharp.student.networks import build
+from kdsharp.student.registry import build
 
 
 def load_network(name_or_path: str | Path) -> tuple[nn.Module, Recipe]:
