@@ -7,10 +7,10 @@ import torch
 from kdsharp import data, evaluate, recipes
 from kdsharp.degradation import add_noise, add_poisson_noise, degrade, resize
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes.degradations import Blur, Downscale, RealEsrgan, VideoCall
+from kdsharp.recipes.degradations import Blur, Camera, Downscale, Pairs, RealEsrgan, VideoCall
 
 ALL = [Downscale(dirty_share=0.5), VideoCall(), RealEsrgan(), RealEsrgan(scale=2), Blur(), Blur("motion", (3, 9)),
-       Blur("defocus", (1, 4))]  # fmt: skip
+       Blur("defocus", (1, 4)), Camera()]  # fmt: skip
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -35,6 +35,39 @@ def test_shapes_ranges_and_seeds(hr: torch.Tensor, settings) -> None:
         out.input * 255, (out.input * 255).round(), atol=1e-3
     )  # what an 8-bit frame can hold
     assert next(iter(out.stages.values())) is hr
+
+
+@pytest.mark.parametrize("settings", ALL, ids=str)
+def test_chance_comes_from_the_generator_alone(hr: torch.Tensor, settings) -> None:
+    """Neither from PyTorch's own chance nor from earlier pictures; and the same steps are drawn each time."""
+    torch.manual_seed(1)
+    one, other, before = seeded(), seeded(), torch.get_rng_state()
+    first = degrade(hr, settings, one)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    degrade(hr, settings, seeded(5))
+    second = degrade(hr, settings, other)
+    assert list(first.stages) == list(second.stages)
+    for stage, same in zip(first.stages.values(), second.stages.values(), strict=True):
+        assert torch.equal(stage, same)
+    assert torch.equal(one.get_state(), other.get_state())
+
+
+def test_the_damage_of_pairs_is_the_files_own(hr: torch.Tensor) -> None:
+    out = degrade(torch.cat([hr, hr.flip(-1)], dim=1), Pairs(), seeded())
+    assert torch.equal(out.stages["original"], hr) and torch.equal(out.input, hr.flip(-1))
+    assert torch.equal(out.small, out.input)
+
+
+def test_all_that_recipes_name_can_be_done(hr: torch.Tensor) -> None:
+    for name, kind in recipes.DEGRADATIONS.items():
+        batch = torch.cat([hr, hr], dim=1) if name == "pairs" else hr
+        assert degrade(batch, kind(), seeded()).input.ndim == 4
+
+
+def test_settings_of_no_degradation_are_named(hr: torch.Tensor) -> None:
+    with pytest.raises(KdsharpError, match=r"Blurred.*no degradation"):
+        degrade(hr, type("Blurred", (), {"__repr__": lambda _: "Blurred()"})(), seeded())
 
 
 def test_a_worse_call_is_worse(hr: torch.Tensor) -> None:
