@@ -25,7 +25,7 @@ from kdsharp.deploy.sharpen import engines_at_hand, load_student
 from kdsharp.disk import checkpoints, files
 from kdsharp.distill.perceptual import Perceptual, vgg_at_hand
 from kdsharp.errors import KdsharpError
-from kdsharp.evaluate import quality
+from kdsharp.evaluate import rulers
 from kdsharp.recipes.degradations import Blur, Degradation
 from kdsharp.student import load_network, parameters
 from kdsharp.teacher import load_teacher, target_for
@@ -142,7 +142,7 @@ def flicker(assets: Path) -> list[dict]:
         videos |= {name: [student(frame) for frame in received] for name, student in students.items()}
         videos["teacher"] = taught
         rows += [
-            {"clip": path.name, "method": name, "frames": len(hr), "flicker": quality.flicker(video, hr)}
+            {"clip": path.name, "method": name, "frames": len(hr), "flicker": rulers.flicker(video, hr)}
             for name, video in videos.items()
         ]
     return rows
@@ -183,16 +183,11 @@ def best_unsharp(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[tuple[floa
 def format_table(rows: list[dict]) -> str:
     """Rows of one section as aligned text, one column per key."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[_cell(row.get(key)) for key in keys] for row in rows]
-    widths = [max(len(key), *(len(line[column]) for line in cells)) for column, key in enumerate(keys)]
-    lines = [
-        "  ".join(f"{value:>{width}}" for value, width in zip(line, widths, strict=True)) for line in cells
+    short = [
+        {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in row.items()}
+        for row in rows
     ]
-    return "\n".join(["  ".join(f"{key:>{width}}" for key, width in zip(keys, widths, strict=True)), *lines])
-
-
-def _cell(value: object) -> str:
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return evaluate.text_table(short, {key: f"{{{key}}}" for key in keys})
 
 
 def _published(names: tuple[str, ...]) -> dict[str, Callable]:
@@ -228,9 +223,9 @@ def _mean(
         picture = method(frame)
         score = {"psnr_y": evaluate.psnr(picture, hr), "ssim_y": evaluate.ssim(picture, hr)}
         if vgg:
-            score["vgg"] = quality.feature_distance(picture, hr, vgg)
+            score["vgg"] = rulers.feature_distance(picture, hr, vgg)
         try:
-            score["niqe"] = quality.niqe(data.centre(picture, NIQE_SIDE))
+            score["niqe"] = rulers.niqe(data.centre(picture, NIQE_SIDE))
         except KdsharpError as error:  # no basicsr, or a small picture: the rest is measured
             log.debug("%s", error)
         scores.append(score)

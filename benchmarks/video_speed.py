@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kdsharp import data, speed
+from kdsharp import data, evaluate, speed
 from kdsharp.apps import video
 from kdsharp.deploy import sharpen
 from kdsharp.disk import files
@@ -132,14 +132,9 @@ def measure(clip: Path, scratch: Path, rounds: int) -> list[dict[str, Any]]:
 
 def format_table(rows: list[dict[str, Any]], clip: dict[str, Any]) -> str:
     known = ", ".join(f"{key} {value}" for key, value in speed.hardware().items())
-    lines = [
-        f"{clip['size']}, {clip['frames']} frames, {clip['seconds']:g} s, sound copied, medians; {known}"
-    ]
-    lines.append(f"{'':32} {'frames/s':>9} {'without start':>14}")
-    for row in rows:
-        inner = f"{row['fps_without_start']:14.1f}" if row["fps_without_start"] else ""
-        lines.append(f"{row['way']:32} {row['fps']:9.1f} {inner}")
-    return "\n".join(lines)
+    about = f"{clip['size']}, {clip['frames']} frames, {clip['seconds']:g} s, sound copied, medians; {known}"
+    columns = {"": "{way}", "frames/s": "{fps:.1f}", "without start": "{fps_without_start:.1f}"}
+    return f"{about}\n{evaluate.text_table(rows, columns)}"
 
 
 def main() -> None:

@@ -1,24 +1,16 @@
 """PSNR and SSIM as the literature takes them, and honest tables beside doing nothing."""
 
-from kdsharp.evaluate.scores import (
-    METRICS,
-    SSIM_WINDOW,
+from kdsharp.evaluate.benchmarks import benchmark_rows, bicubic_benchmark, network_benchmark
+from kdsharp.evaluate.classic import bicubic_shrink, bicubic_upscale, unsharp
+from kdsharp.evaluate.metrics import METRICS, SSIM_WINDOW, compare, luma, psnr, ssim
+from kdsharp.evaluate.photographs import (
     Upscaler,
-    benchmark_rows,
-    bicubic_benchmark,
-    bicubic_shrink,
-    bicubic_upscale,
-    compare,
     degraded_photo,
     evaluate_student,
     format_table,
-    luma,
-    network_benchmark,
-    psnr,
-    ssim,
     teacher_picture,
-    unsharp,
 )
+from kdsharp.evaluate.tables import text_table
 
 __all__ = [
     "METRICS",
@@ -37,5 +29,6 @@ __all__ = [
     "psnr",
     "ssim",
     "teacher_picture",
+    "text_table",
     "unsharp",
 ]

@@ -34,6 +34,16 @@ CLASSIC = "classic"
 CALL_SHRINK = 2  # the teacher of a call gets the frame at half the size
 ENOUGH_MS = 10_000  # a job that has taken this long is not repeated further ...
 FEWEST = 3  # ... once it was timed so often
+COLUMNS = {
+    **{name: f"{{{name}}}" for name in ("network", "engine", "device", "what")},
+    **{
+        "ms": "{ms:.1f}",
+        "p95": "{p95_ms:.1f}",
+        "fps": "{fps:.1f}",
+        "G": "{multiply_adds:.1f}",
+        "share": "{share}",
+    },
+}
 
 
 def time_call(function: Callable[[], object], repeats: int = 10, warmup: int = 2) -> float:
@@ -41,7 +51,7 @@ def time_call(function: Callable[[], object], repeats: int = 10, warmup: int = 2
 
     Raises KdsharpError for less than one repeat.
     """
-    return statistics.median(_in_turns({"": function}, repeats, warmup)[""])
+    return statistics.median(in_turns({"": function}, repeats, warmup)[""])
 
 
 def measure(
@@ -80,12 +90,12 @@ def measure(
                 jobs |= _jobs_of(name, sharpen.load_student(name, device, engine), size)
     for name in rivals or []:
         jobs |= _classic_jobs(size) if name == CLASSIC else _rival_jobs(name, engines, devices, size)
-    times = _in_turns(jobs, repeats, warmup=3)
+    times = in_turns(jobs, repeats, warmup=3)
     if teacher:
         guide = load_teacher(teacher, devices[-1])
         small = _frame(size[0] // CALL_SHRINK, size[1] // CALL_SHRINK)
         key = (f"{teacher} (on {small.shape[1]}x{small.shape[0]})", "torch", devices[-1], "end to end")
-        times |= _in_turns({key: lambda: guide.upscale_image(small)}, repeats=min(3, repeats), warmup=0)
+        times |= in_turns({key: lambda: guide.upscale_image(small)}, repeats=min(3, repeats), warmup=0)
     counts = {name: _multiply_adds(name, size) for name in (*students, *(rivals or [])) if name != CLASSIC}
     rows = [_row(key, taken, size, counts.get(key[0])) for key, taken in times.items()]
     peaks = raised(ceilings or {}, rows)
@@ -169,24 +179,19 @@ def format_table(rows: list[dict], ceilings: dict[str, float] | None = None) -> 
     """
     outputs = ", ".join(sorted({row["output"] for row in rows})) or "(no rows)"
     facts = ", ".join(f"{key} {value}" for key, value in hardware().items())
-    width = max((len(row["network"]) for row in rows), default=7)
     lines = [f"output {outputs}, one frame at a time, warm, medians; {facts}"]
     if ceilings:
         peaks = raised(ceilings, rows)
         products = ", ".join(f"{name} {value:.0f}" for name, value in peaks.items() if name != "copy")
         lines.append(f"ceilings: {products} G multiply-adds/s; copy {ceilings['copy']:.0f} GB/s")
-    lines.append(
-        f"{'network':{width}}  {'engine':13} {'device':6} {'what':10} {'ms':>9} {'p95':>9} {'fps':>8} {'G':>8} share"
-    )
-    for row in rows:
-        count = "" if row["multiply_adds"] is None else f"{row['multiply_adds']:.1f}"
-        share = "n/a" if ceilings and _counts(row) else ""
-        share = share if row["share"] is None else f"{row['share']:.0%}"
-        lines.append(
-            f"{row['network']:{width}}  {row['engine']:13} {row['device']:6} {row['what']:10} {row['ms']:9.1f} "
-            f"{row['p95_ms']:9.1f} {row['fps']:8.1f} {count:>8} {share:>5}"
-        )
-    return "\n".join(lines)
+    shown = [row | {"share": _share(row, ceilings)} for row in rows]
+    return "\n".join([*lines, evaluate.text_table(shown, COLUMNS, texts=4)])
+
+
+def _share(row: dict, ceilings: dict[str, float] | None) -> str:
+    if row["share"] is not None:
+        return f"{row['share']:.0%}"
+    return "n/a" if ceilings and _counts(row) else ""
 
 
 def _jobs_of(
@@ -281,7 +286,7 @@ def _forward(network: nn.Module, planes: np.ndarray) -> Callable[[], object]:
     return forward
 
 
-def _in_turns(jobs: dict, repeats: int, warmup: int) -> dict[Any, list[float]]:
+def in_turns(jobs: dict, repeats: int, warmup: int) -> dict[Any, list[float]]:
     """Milliseconds of each job's runs; all are run once per round, slow ones in fewer rounds."""
     if repeats < 1:
         raise KdsharpError(f"Cannot take the median of {repeats} repeats: ask for at least 1.")

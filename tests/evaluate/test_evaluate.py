@@ -11,7 +11,7 @@ from kdsharp import data, evaluate, recipes
 from kdsharp.course import figures
 from kdsharp.degradation import degrade
 from kdsharp.errors import KdsharpError
-from kdsharp.evaluate import scores
+from kdsharp.evaluate.benchmarks import published_luma
 
 # PSNR dB / SSIM on Y of bicubic enlargement: the rows that papers share (SRCNN, VDSR, LapSRN and later).
 PUBLISHED = {
@@ -44,8 +44,8 @@ def test_a_grey_file_is_its_own_luma(tmp_path: Path, picture: np.ndarray) -> Non
     grey = picture[..., 1]
     Image.fromarray(grey).save(tmp_path / "grey.png")
     Image.fromarray(np.repeat(grey[..., None], 3, 2)).save(tmp_path / "colour.png")
-    assert np.array_equal(scores._published_luma(tmp_path / "grey.png"), grey)
-    squeezed = scores._published_luma(tmp_path / "colour.png")
+    assert np.array_equal(published_luma(tmp_path / "grey.png"), grey)
+    squeezed = published_luma(tmp_path / "colour.png")
     assert np.array_equal(squeezed, np.rint(16 + grey.astype(float) * 219 / 255).astype(np.uint8))
 
 

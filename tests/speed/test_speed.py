@@ -104,7 +104,7 @@ def test_jobs_take_turns_and_the_median_is_quoted(monkeypatch: pytest.MonkeyPatc
         calls.append(name)
         clock.pass_by(next(pauses[name]))
 
-    times = stopwatch._in_turns({name: lambda name=name: job(name) for name in "ab"}, repeats=3, warmup=1)
+    times = stopwatch.in_turns({name: lambda name=name: job(name) for name in "ab"}, repeats=3, warmup=1)
     assert "".join(calls) == "abababab"
     medians = {name: statistics.median(taken) for name, taken in times.items()}
     assert 9 < medians["a"] < 25 and medians["b"] < 9  # the one slow moment does not show
@@ -119,7 +119,7 @@ def test_slow_jobs_are_repeated_three_times_only(monkeypatch: pytest.MonkeyPatch
         calls[name] += 1
         clock.pass_by(0.01 if name == "slow" else 0)
 
-    times = stopwatch._in_turns({name: partial(job, name) for name in calls}, repeats=9, warmup=2)
+    times = stopwatch.in_turns({name: partial(job, name) for name in calls}, repeats=9, warmup=2)
     assert [len(taken) for taken in times.values()] == [stopwatch.FEWEST, 9]
     assert calls == {"slow": 1 + stopwatch.FEWEST, "fast": 2 + 9}  # one warm-up was enough for the slow one
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kdsharp import data
 from kdsharp.errors import KdsharpError
+from kdsharp.teacher.reference import import_niqe
 
 _BLOCK = 96  # pixels of NIQE's blocks
 _SIDE = 512  # pixels: VGG19 over a whole 1080p frame would need gigabytes
@@ -42,8 +43,6 @@ def niqe(picture: np.ndarray) -> float:
         raise KdsharpError(
             f"NIQE needs at least four blocks of {_BLOCK} pixels: {picture.shape[:2]} is too small."
         )
-    from kdsharp.teacher.reference import import_niqe
-
     bgr = np.ascontiguousarray(picture[..., ::-1])
     return float(import_niqe()(bgr, crop_border=0, input_order="HWC", convert_to="y"))
 

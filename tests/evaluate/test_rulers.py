@@ -10,7 +10,7 @@ import pytest
 from kdsharp import data, evaluate
 from kdsharp.distill import perceptual
 from kdsharp.errors import KdsharpError
-from kdsharp.evaluate import quality
+from kdsharp.evaluate import rulers
 
 
 @pytest.mark.heavy
@@ -18,28 +18,28 @@ from kdsharp.evaluate import quality
 def test_niqe_is_that_of_the_original_matlab_code(assets: Path) -> None:
     """basicsr's documentation quotes 5.7296 from MATLAB R2021a for the baboon, which is Set14's first picture."""
     baboon = data.read_image(data.list_photos(assets / "benchmarks" / "Set14")[0])
-    assert quality.niqe(baboon) == pytest.approx(5.7296, abs=1e-3)
+    assert rulers.niqe(baboon) == pytest.approx(5.7296, abs=1e-3)
 
 
 def test_niqe_without_basicsr_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "basicsr", None)
     with pytest.raises(KdsharpError, match="reference"):
-        quality.niqe(np.zeros((200, 200, 3), np.uint8))
+        rulers.niqe(np.zeros((200, 200, 3), np.uint8))
 
 
 def test_niqe_of_a_thumbnail_is_refused() -> None:
     with pytest.raises(KdsharpError, match="too small"):
-        quality.niqe(np.zeros((150, 300, 3), np.uint8))
+        rulers.niqe(np.zeros((150, 300, 3), np.uint8))
 
 
 def test_flicker_is_the_change_of_the_error_and_nothing_else() -> None:
     originals = [np.full((8, 8, 3), 100 + 10 * t, np.uint8) for t in range(4)]
     still = [frame + 7 for frame in originals]
     jumping = [frame.astype(np.int16) + (3 if t % 2 else -3) for t, frame in enumerate(originals)]
-    assert quality.flicker(still, originals) == 0
-    assert quality.flicker([f.astype(np.uint8) for f in jumping], originals) == 6
+    assert rulers.flicker(still, originals) == 0
+    assert rulers.flicker([f.astype(np.uint8) for f in jumping], originals) == 6
     with pytest.raises(KdsharpError, match="two frames"):
-        quality.flicker(originals[:1], originals[:1])
+        rulers.flicker(originals[:1], originals[:1])
 
 
 @pytest.mark.heavy
@@ -47,7 +47,7 @@ def test_feature_distance_is_0_for_equals_and_grows_with_blur(assets: Path) -> N
     vgg = perceptual.Perceptual(assets / "weights" / "vgg19-caffe-conv1_1-conv3_4.safetensors")
     photo = data.read_image(data.embedded_photos("val")[0])
     soft = [evaluate.unsharp(photo, radius, -0.9) for radius in (1.0, 3.0)]  # a negative amount blurs
-    distances = [quality.feature_distance(picture, photo, vgg) for picture in (photo, *soft)]
+    distances = [rulers.feature_distance(picture, photo, vgg) for picture in (photo, *soft)]
     assert distances[0] == 0 < distances[1] < distances[2]
     with pytest.raises(KdsharpError, match="compare"):
-        quality.feature_distance(photo[:100], photo, vgg)
+        rulers.feature_distance(photo[:100], photo, vgg)

@@ -1,0 +1,37 @@
+"""What needs no network: the classic sharpener, and bicubic resizing as MATLAB's."""
+
+import cv2
+import numpy as np
+import torch
+
+from kdsharp.degradation import resize
+
+
+def unsharp(image: np.ndarray, radius: float = 1.5, amount: float = 0.7) -> np.ndarray:
+    """The classic sharpener: add `amount` times what a Gaussian blur of `radius` pixels takes away."""
+    blurred = cv2.GaussianBlur(image, (0, 0), radius)
+    return cv2.addWeighted(image, 1 + amount, blurred, -amount, 0)
+
+
+def bicubic_upscale(image: np.ndarray, scale: int) -> np.ndarray:
+    """Enlarge `uint8` (H, W, C) by bicubic interpolation (a = -0.5, as MATLAB's `imresize`)."""
+    return _imresize(image, image.shape[0] * scale, image.shape[1] * scale)
+
+
+def bicubic_shrink(image: np.ndarray, scale: int) -> np.ndarray:
+    """Shrink `uint8` (H, W, C) by bicubic with antialiasing; H and W must be multiples of `scale`."""
+    return _imresize(image, image.shape[0] // scale, image.shape[1] // scale)
+
+
+def _imresize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bicubic resize of `uint8` (H, W, C), continued by its mirror image at the border as MATLAB does."""
+    # The margin must map to whole pixels of the result, and outreach the (widened) kernel.
+    shrink = max(1, image.shape[0] // height)
+    margin = 4 * shrink
+    padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
+    tensor = torch.from_numpy(padded).permute(2, 0, 1)[None].double() / 255
+    ratio = height / image.shape[0]
+    outer = round(margin * ratio)
+    resized = resize(tensor, (height + 2 * outer, width + 2 * outer), "bicubic")[0]
+    inner = resized[:, outer : outer + height, outer : outer + width]
+    return (inner.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
