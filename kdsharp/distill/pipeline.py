@@ -75,10 +75,12 @@ def train(
 
     `teacher_recipe` replaces that preset. Everything goes on where it was stopped; raises KdsharpError as the steps do.
     """
-    guide = teacher_of(recipe, photos, folder, profile, device, teacher_recipe)
-    store = targets.build(folder / "targets", photos.train, recipe, guide, device)
-    validation = targets.build_validation(folder / "validation", photos.validation, recipe, device)
-    network = guide.network if guide and recipe.losses.features else None
+    teacher = teacher_of(recipe, photos, folder, profile, device, teacher_recipe)
+    store = targets.build(folder / "targets", photos.train, recipe.degradation, recipe.store, teacher, device)
+    validation = targets.build_validation(
+        folder / "validation", photos.validation, recipe.degradation, recipe.store, device
+    )
+    network = teacher.network if teacher and recipe.losses.features else None
     return training.train(recipe, store, validation, folder, device, vgg, guide=network)
 
 

@@ -114,7 +114,9 @@ def _train(
     is_first = parallel.rank() == 0
     progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step", disable=not is_first)
     running: list[float] = []
-    reader = Reader(lambda step: draw_batch(store, recipe, step, device), step, settings.steps)
+    reader = Reader(
+        lambda step: draw_batch(store, settings, step, network.colour, device), step, settings.steps
+    )
 
     def save() -> None:
         if is_first:

@@ -216,7 +216,9 @@ def test_the_vgg_at_hand_is_the_one_that_the_recipe_asks_for(
     settings = ["training.steps=2", "training.batch=2", "training.patch=32", "training.validate_every=2"]
     settings += ["store.crop=32", "store.crops_per_photo=4", "losses.teacher=0", "losses.perceptual=0.1"]
     recipe = recipes.override(recipes.preset("video-call", "quick"), [*settings, "losses.vgg=16"])
-    store = targets.build(own_root / "store", data.embedded_photos("val")[:1], recipe, None)
+    store = targets.build(
+        own_root / "store", data.embedded_photos("val")[:1], recipe.degradation, recipe.store, None
+    )
     result = distill.train(recipe, store, store, own_root / "run")
     assert result.history[-1]["perceptual"] > 0
     other = recipes.override(recipe, ["losses.vgg=19"])
