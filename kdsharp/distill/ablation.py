@@ -17,7 +17,7 @@ from torch import nn
 from kdsharp import evaluate, recipes, student
 from kdsharp.deploy import sharpen
 from kdsharp.disk import identity
-from kdsharp.distill import pipeline, targets, training
+from kdsharp.distill import losses, pipeline, targets, training
 from kdsharp.distill.features import FeatureMatch
 from kdsharp.distill.perceptual import Perceptual
 from kdsharp.distill.targets import TargetStore
@@ -151,9 +151,10 @@ def _taught(
 
 def _check(recipe: Recipe, variant: Variant, guide: nn.Module | None, vgg: str | Path | None) -> None:
     """See that a variant's networks can be had and have what its losses look at, before anything is trained."""
-    if variant.losses.features:
+    needs = losses.needed(variant.losses)
+    if "features" in needs:
         FeatureMatch(student.build(recipe.student), guide)
-    if variant.losses.perceptual:
+    if "vgg" in needs:
         Perceptual(vgg, depth=variant.losses.vgg)
 
 

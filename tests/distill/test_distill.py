@@ -177,6 +177,8 @@ def test_loss_terms_add_up_and_missing_parts_are_explained() -> None:
     )
     with pytest.raises(KdsharpError, match="VGG"):
         losses.distillation_loss(out, hr, target, Losses(perceptual=1.0), None)
+    with pytest.raises(KdsharpError, match="teacher's network"):
+        losses.distillation_loss(out, hr, target, Losses(features=1.0), None)
     with pytest.raises(KdsharpError, match="targets"):
         losses.distillation_loss(out, hr, None, Losses(teacher=1.0), None)
     with pytest.raises(KdsharpError, match="weights are 0"):
