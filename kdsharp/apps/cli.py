@@ -90,8 +90,8 @@ def _targets(chosen: argparse.Namespace) -> None:
     trains_first = recipe.teacher in recipes.PRESETS  # a teacher, which is validated
     parts = ("train", "val") if trains_first else ("train",)
     photos = pipeline.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=parts)
-    guide = pipeline.teacher_of(recipe, photos, chosen.folder, chosen.profile, device)
-    store = targets.build(chosen.folder, photos.train, recipe, guide, device)
+    teacher = pipeline.teacher_of(recipe, photos, chosen.folder, chosen.profile, device)
+    store = targets.build(chosen.folder, photos.train, recipe.degradation, recipe.store, teacher, device)
     if parallel.rank() == 0:
         print(
             f"{len(store)} triples of {recipes.to_dict(recipe)['degradation_kind']} crops in {chosen.folder}"

@@ -1,6 +1,7 @@
 """From photographs to a student: the target store, the losses, training, and whole systems."""
 
+from kdsharp.distill.batches import draw_batch
 from kdsharp.distill.pipeline import train_student
 from kdsharp.distill.training import TrainingResult, learning_rate, train, validate
 
-__all__ = ["TrainingResult", "learning_rate", "train", "train_student", "validate"]
+__all__ = ["TrainingResult", "draw_batch", "learning_rate", "train", "train_student", "validate"]

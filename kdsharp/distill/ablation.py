@@ -17,7 +17,7 @@ from torch import nn
 from kdsharp import evaluate, recipes, student
 from kdsharp.deploy import sharpen
 from kdsharp.disk import identity
-from kdsharp.distill import pipeline, targets, training
+from kdsharp.distill import losses, pipeline, targets, training
 from kdsharp.distill.features import FeatureMatch
 from kdsharp.distill.perceptual import Perceptual
 from kdsharp.distill.targets import TargetStore
@@ -75,12 +75,12 @@ def run(
     `ssim_y` on the held-out photographs, and their gain over doing nothing.
     Raises KdsharpError before any training if a photograph, a teacher or a term of the losses cannot be used.
     """
-    folder = Path(folder)
+    folder, settings = Path(folder), (recipe.degradation, recipe.store)
     is_call = isinstance(recipe.degradation, VideoCall)
     damage = recipes.fixed_call(2, 70) if is_call else recipe.degradation
     nothing = evaluate.evaluate_student(_do_nothing(recipe), held_out, damage)[0]
-    validation_folder = _own(folder, "validation", targets.describe(held_out, recipe, None))
-    validation = targets.build_validation(validation_folder, held_out, recipe, device)
+    validation_folder = _own(folder, "validation", targets.describe(held_out, *settings, None))
+    validation = targets.build_validation(validation_folder, held_out, *settings, device)
     teachers = {
         name: _taught(recipe, name, photos, held_out, folder, device, profile)
         for name in dict.fromkeys(variant.teacher for variant in chosen)
@@ -140,19 +140,21 @@ def _taught(
     profile: str,
 ) -> tuple[TargetStore, nn.Module | None]:
     """The store with a teacher's targets, and its network for the feature term."""
+    settings = (recipe.degradation, recipe.store)
     taught = dataclasses.replace(recipe, teacher=name, losses=Losses(teacher=1.0))
-    made_from = [name, profile, *(targets.describe(paths, recipe, None) for paths in (photos, held_out))]
+    made_from = [name, profile, *(targets.describe(paths, *settings, None) for paths in (photos, held_out))]
     place = _own(folder, "teacher", made_from)  # of one that is trained first
     guide = pipeline.teacher_of(taught, pipeline.Photos(photos, held_out), place, profile, device)
-    store_folder = _own(folder, "targets", targets.describe(photos, recipe, guide))
-    return targets.build(store_folder, photos, recipe, guide, device), guide and guide.network
+    store_folder = _own(folder, "targets", targets.describe(photos, *settings, guide))
+    return targets.build(store_folder, photos, *settings, guide, device), guide and guide.network
 
 
 def _check(recipe: Recipe, variant: Variant, guide: nn.Module | None, vgg: str | Path | None) -> None:
     """See that a variant's networks can be had and have what its losses look at, before anything is trained."""
-    if variant.losses.features:
+    needs = losses.needed(variant.losses)
+    if "features" in needs:
         FeatureMatch(student.build(recipe.student), guide)
-    if variant.losses.perceptual:
+    if "vgg" in needs:
         Perceptual(vgg, depth=variant.losses.vgg)
 
 

@@ -11,24 +11,20 @@ from torch import Tensor
 from kdsharp.disk import parallel
 from kdsharp.distill.targets import TargetStore
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Recipe
+from kdsharp.recipes import Training
 from kdsharp.student import to_luma
 
 Batch = tuple[Tensor, Tensor, Tensor | None]
 
 
-def draw_batch(store: TargetStore, recipe: Recipe, step: int, device: str) -> Batch:
-    """The batch of one step: (input, hr, target), each (N, C, h, w) in [0, 1], one plane for a luma student.
+def draw_batch(store: TargetStore, settings: Training, step: int, colour: str, device: str = "cpu") -> Batch:
+    """The batch of one step: (input, hr, target), each (N, C, h, w) in [0, 1], one plane where `colour` is luma.
 
     Crops, positions, flips and quarter turns are drawn from (seed, step), the same for all three pictures. Of several
     processes each takes its share of the same batch; KdsharpError if it cannot be shared evenly.
     """
-    random = np.random.default_rng((recipe.training.seed, step))
-    scale, patch, count = (
-        recipe.scale,
-        min(recipe.training.patch, store.input.shape[1]),
-        recipe.training.batch,
-    )
+    random = np.random.default_rng((settings.seed, step))
+    patch, count = min(settings.patch, store.input.shape[1]), settings.batch
     if count % parallel.world():
         raise KdsharpError(
             f"A batch of {count} cannot be shared by {parallel.world()} processes: set training.batch to a multiple."
@@ -45,7 +41,7 @@ def draw_batch(store: TargetStore, recipe: Recipe, step: int, device: str) -> Ba
     triples: list[list[np.ndarray]] = []
     for index, top, left, flip, turns in draws[parallel.rank() :: parallel.world()]:
         triple = []
-        for array, factor in ((store.input, 1), (store.hr, scale), (store.target, scale)):
+        for array, factor in ((store.input, 1), (store.hr, store.scale), (store.target, store.scale)):
             if array is None:
                 continue
             rows = slice(top * factor, (top + patch) * factor)
@@ -53,7 +49,7 @@ def draw_batch(store: TargetStore, recipe: Recipe, step: int, device: str) -> Ba
             crop = np.rot90(array[index, rows, columns], turns)
             triple.append(crop[:, ::-1] if flip else crop)
         triples.append(triple)
-    planes = [_planes(np.stack(images), recipe, device) for images in zip(*triples, strict=True)]
+    planes = [_planes(np.stack(images), colour, device) for images in zip(*triples, strict=True)]
     return planes[0], planes[1], planes[2] if len(planes) > 2 else None
 
 
@@ -76,10 +72,10 @@ class Reader:
                 yield step, batch
 
 
-def _planes(images: np.ndarray, recipe: Recipe, device: str) -> Tensor:
+def _planes(images: np.ndarray, colour: str, device: str) -> Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(images))
     if device.startswith("cuda"):
         tensor = tensor.pin_memory()  # so that the copy does not hold up the GPU
     tensor = tensor.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
-    tensor = to_luma(tensor) if recipe.student.options.get("colour") == "luma" else tensor
+    tensor = to_luma(tensor) if colour == "luma" else tensor
     return tensor.contiguous(memory_format=torch.channels_last)

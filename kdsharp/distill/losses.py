@@ -1,6 +1,6 @@
 """What the student is asked for: to be close to the original, to the teacher, and to look like it.
 
-Each term is a part of its own; a recipe's `Losses` weighs them:
+Each term is one function, registered under the name by which a recipe's `Losses` weighs it:
 
     hr and teacher             distance to the original and to the teacher's answer: L1, squared, or Charbonnier
     soft                       KL divergence to the teacher's answer, as distributions over grey levels
@@ -9,10 +9,16 @@ Each term is a part of its own; a recipe's `Losses` weighs them:
     perceptual, features       the modules `perceptual` and `features`
 
 What is compared with one picture only (from `structure` on) takes the teacher's answer where there is one, else the
-original. All pictures are (N, C, H, W) in [0, 1].
+original. All pictures are (N, C, H, W) in [0, 1]. A term of your own is registered likewise, and weighed by
+`losses.others`:
+
+    @losses.register("brightness")
+    def brightness(output: Tensor, goal: Tensor) -> Tensor:
+        return (output.mean() - goal.mean()).abs()
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,12 +30,74 @@ from kdsharp.recipes import Losses
 
 _SSIM_WINDOW = 11
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, from human eyes
+_EPSILON = 1e-3
 LEVELS = 32
 
+# What a term can look at, and what is said where the recipe asks for it and it is not there.
+NEEDS = {
+    "hr": "",
+    "target": "The recipe weighs the teacher's targets, but this target store has none.",
+    "goal": "",
+    "weights": "",
+    "vgg": "The recipe has a perceptual term: give VGG weights, or set its weight to 0.",
+    "features": "The recipe has a feature term: give the teacher's network, or set its weight to 0.",
+}
 
-def charbonnier(output: Tensor, goal: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """Mean of sqrt(d^2 + epsilon^2) (Charbonnier et al. 1994): L1 that is smooth at 0."""
-    return ((output - goal).square() + epsilon**2).sqrt().mean()
+
+class Term(NamedTuple):
+    """A part of the loss: called with the student's output and what it needs, in that order."""
+
+    function: Callable[..., Tensor]
+    needs: tuple[str, ...]
+
+
+TERMS: dict[str, Term] = {}
+
+
+def register(name: str, needs: tuple[str, ...] = ("goal",)) -> Callable[[Callable], Callable]:
+    """Make a function a term of the loss: `function(output, *needs)` gives a single number that can be learnt from.
+
+    `needs` names what it is called with besides the student's output:
+
+        hr, target      the original, the teacher's answer
+        goal            the teacher's answer where there is one, else the original
+        weights         the recipe's `Losses`
+        vgg             the module `Perceptual`
+        features        how unlike the student's inner features are to the teacher's (see `features`), a number
+
+    Raises KdsharpError for another need, or a name that `Losses` has for something else.
+    """
+    if unknown := set(needs) - NEEDS.keys():
+        raise KdsharpError(f"A term cannot look at {min(unknown)!r}: choose among {', '.join(NEEDS)}.")
+    if name in ("distance", "temperature", "vgg", "others"):
+        raise KdsharpError(f"losses.{name} is a setting of other terms: choose another name.")
+
+    def keep(function: Callable) -> Callable:
+        TERMS[name] = Term(function, tuple(needs))
+        return function
+
+    return keep
+
+
+def weighed(weights: Losses) -> dict[str, float]:
+    """The terms that a recipe weighs, with their weights. Raises KdsharpError for one that is not registered."""
+    others = getattr(weights, "others", {})
+    if unknown := others.keys() - TERMS.keys():
+        raise KdsharpError(
+            f"There is no loss term {min(unknown)!r}: register it, or choose among {', '.join(TERMS)}."
+        )
+    known = vars(weights) | others
+    return {name: known[name] for name in TERMS if known.get(name)}
+
+
+def needed(weights: Losses) -> set[str]:
+    """All that the terms look at which a recipe weighs (see `register`)."""
+    return {need for name in weighed(weights) for need in TERMS[name].needs}
+
+
+def charbonnier(output: Tensor, goal: Tensor) -> Tensor:
+    """Mean of sqrt(d^2 + 0.001^2) (Charbonnier et al. 1994): L1 that is smooth at 0."""
+    return ((output - goal).square() + _EPSILON**2).sqrt().mean()
 
 
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -37,6 +105,31 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
     "charbonnier": charbonnier,
 }
+
+
+@register("teacher", needs=("target", "weights"))
+@register("hr", needs=("hr", "weights"))
+def distance(output: Tensor, other: Tensor, weights: Losses) -> Tensor:
+    """How far the output is from another picture, by the distance that the recipe chose."""
+    return DISTANCES[weights.distance](output, other)
+
+
+@register("soft", needs=("target", "weights"))
+def soft(output: Tensor, target: Tensor, weights: Losses) -> Tensor:
+    """`soft_targets` at the recipe's temperature."""
+    return soft_targets(output, target, weights.temperature)
+
+
+@register("structure")
+def structure(output: Tensor, goal: Tensor) -> Tensor:
+    """1 - SSIM."""
+    return 1 - ssim(output, goal)
+
+
+@register("ms_ssim")
+def structure_of_scales(output: Tensor, goal: Tensor) -> Tensor:
+    """1 - MS-SSIM."""
+    return 1 - ms_ssim(output, goal)
 
 
 def soft_targets(output: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
@@ -80,12 +173,14 @@ def ms_ssim(output: Tensor, goal: Tensor) -> Tensor:
     return product.mean()
 
 
+@register("frequency")
 def frequency(output: Tensor, goal: Tensor) -> Tensor:
     """Mean L1 distance of the real and imaginary parts of the orthonormal 2-D Fourier transforms (Cho et al. 2021)."""
     difference = torch.view_as_real(torch.fft.fft2(output - goal, norm="ortho"))
     return difference.abs().mean()
 
 
+@register("edge")
 def edge(output: Tensor, goal: Tensor) -> Tensor:
     """Charbonnier distance of the pictures' Laplacians inside the border (Zamir et al. 2021)."""
     difference = output - goal
@@ -94,6 +189,18 @@ def edge(output: Tensor, goal: Tensor) -> Tensor:
     around = around + difference[..., 1:-1, :-2] + difference[..., 1:-1, 2:]
     laplacian = around - 4 * middle
     return charbonnier(laplacian, torch.zeros_like(laplacian))
+
+
+@register("perceptual", needs=("goal", "vgg"))
+def alike_to_vgg(output: Tensor, goal: Tensor, vgg: Perceptual) -> Tensor:
+    """Distance of the features that VGG finds in both."""
+    return vgg(output, goal)
+
+
+@register("features", needs=("features",))
+def alike_inside(output: Tensor, features: Tensor) -> Tensor:
+    """Distance of the student's features to the teacher's, measured while the student answered."""
+    return features
 
 
 def _similarity(output: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,28 +235,26 @@ def _gaussian_rows(side: int) -> Tensor:
 
 
 def distillation_loss(
-    output: Tensor, hr: Tensor, target: Tensor | None, weights: Losses, perceptual: Perceptual | None
+    output: Tensor,
+    hr: Tensor,
+    target: Tensor | None,
+    weights: Losses,
+    perceptual: Perceptual | None = None,
+    features: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Every weighted term by name, and their sum as `loss`.
 
-    Raises KdsharpError if a weight asks for a target or for VGG features that are not there, or if there is no term.
+    `features` is what `features.FeatureMatch` gave for this output. Raises KdsharpError if a weight asks for a target,
+    for VGG or for features that are not there, or if there is no term.
     """
-    if target is None and (weights.teacher or weights.soft):
-        raise KdsharpError("The recipe weighs the teacher's targets, but this target store has none.")
-    if perceptual is None and weights.perceptual:
-        raise KdsharpError("The recipe has a perceptual term: give VGG weights, or set its weight to 0.")
-    distance, goal = DISTANCES[weights.distance], hr if target is None else target
-    parts: dict[str, Callable[[], Tensor]] = {
-        "hr": lambda: distance(output, hr),
-        "teacher": lambda: distance(output, target),
-        "soft": lambda: soft_targets(output, target, weights.temperature),
-        "structure": lambda: 1 - ssim(output, goal),
-        "ms_ssim": lambda: 1 - ms_ssim(output, goal),
-        "frequency": lambda: frequency(output, goal),
-        "edge": lambda: edge(output, goal),
-        "perceptual": lambda: perceptual(output, goal),
-    }
-    terms = {name: weight * part() for name, part in parts.items() if (weight := getattr(weights, name))}
+    goal = hr if target is None else target
+    at_hand: dict[str, Any] = {"hr": hr, "target": target, "goal": goal, "weights": weights}
+    at_hand |= {"vgg": perceptual, "features": features}
+    terms = {}
+    for name, weight in weighed(weights).items():
+        if missing := [need for need in TERMS[name].needs if at_hand[need] is None]:
+            raise KdsharpError(NEEDS[missing[0]])
+        terms[name] = weight * TERMS[name].function(output, *(at_hand[need] for need in TERMS[name].needs))
     if not terms:
-        raise KdsharpError(f"All loss weights are 0: give at least one of {', '.join(parts)} a weight.")
+        raise KdsharpError(f"All loss weights are 0: give at least one of {', '.join(TERMS)} a weight.")
     return terms | {"loss": torch.stack(list(terms.values())).sum()}

@@ -13,7 +13,7 @@ import torch
 from kdsharp import data, recipes
 from kdsharp.deploy.sharpen import Sharpener, load_student
 from kdsharp.disk import files
-from kdsharp.distill import precision, targets, training
+from kdsharp.distill import losses, precision, targets, training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
 from kdsharp.recipes.degradations import Pairs
@@ -75,10 +75,12 @@ def train(
 
     `teacher_recipe` replaces that preset. Everything goes on where it was stopped; raises KdsharpError as the steps do.
     """
-    guide = teacher_of(recipe, photos, folder, profile, device, teacher_recipe)
-    store = targets.build(folder / "targets", photos.train, recipe, guide, device)
-    validation = targets.build_validation(folder / "validation", photos.validation, recipe, device)
-    network = guide.network if guide and recipe.losses.features else None
+    teacher = teacher_of(recipe, photos, folder, profile, device, teacher_recipe)
+    store = targets.build(folder / "targets", photos.train, recipe.degradation, recipe.store, teacher, device)
+    validation = targets.build_validation(
+        folder / "validation", photos.validation, recipe.degradation, recipe.store, device
+    )
+    network = teacher.network if teacher and "features" in losses.needed(recipe.losses) else None
     return training.train(recipe, store, validation, folder, device, vgg, guide=network)
 
 
@@ -91,10 +93,7 @@ def teacher_of(
     teacher_recipe: Recipe | None = None,
 ) -> Teacher | None:
     """The recipe's teacher, if its losses listen to one: loaded, or trained in `folder`/teacher for the same damage."""
-    weights = recipe.losses
-    if recipe.teacher is None or not (
-        weights.teacher or weights.soft or weights.perceptual or weights.features
-    ):
+    if recipe.teacher is None or not losses.needed(recipe.losses) & {"target", "vgg", "features"}:
         return None
     # Targets are rounded to bytes: bfloat16 is precise enough, where it is faster. A GPU decides for itself.
     half = None if device.startswith("cuda") else recipe.training.half_on_cpu and precision.bfloat16_pays()

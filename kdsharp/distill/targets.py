@@ -2,7 +2,7 @@
 
 The teacher is slow and the student is fast, so the teacher's answers are computed before training and kept as `uint8`
 on disk. A store is a folder of shards: `003-hr.u8`, `003-input.u8` and `003-target.u8` hold the crops of 32 photos,
-`003.json` their number and checksums, `store.json` what all were made from: the recipe, the teacher's weights and the
+`003.json` their number and checksums, `store.json` what all were made from: settings, the teacher's weights and the
 photos' content. Every crop follows from that and the number of its photo alone: a store that was stopped and taken up
 again, or made by several processes, ends with the same bytes as any other.
 """
@@ -28,8 +28,7 @@ from kdsharp.disk import files, identity, parallel
 from kdsharp.distill import shards
 from kdsharp.distill.shards import Crops
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Recipe, Store
-from kdsharp.recipes.degradations import Pairs
+from kdsharp.recipes import Degradation, Pairs, Store
 from kdsharp.teacher import Teacher, target_for
 
 log = logging.getLogger(__name__)
@@ -57,19 +56,31 @@ class TargetStore:
     def __len__(self) -> int:
         return self.about["count"]
 
+    @property
+    def scale(self) -> int:
+        """How many times larger `hr` is than `input`."""
+        return self.about["made_from"]["scale"]
+
 
 def build(
-    folder: Path, photos: list[Path], recipe: Recipe, teacher: Teacher | None, device: str = "cpu"
+    folder: Path,
+    photos: list[Path],
+    degradation: Degradation,
+    store: Store,
+    teacher: Teacher | None,
+    device: str = "cpu",
 ) -> TargetStore:
     """Make the store, or go on with a half-made one, or check and reopen a finished one.
 
+    `store` holds its settings: how many crops, how large.
+
     Under `accelerate launch` each process makes every n-th shard. Photos that cannot be read, or are smaller than a
     crop, are named in the log and skipped. A shard whose checksums do not fit is named and made anew.
-    Raises KdsharpError if `folder` holds a store of another recipe, teacher or set of photos (which is left as it is),
+    Raises KdsharpError if `folder` holds a store of other settings, teacher or set of photos (which is left as it is),
     if another run is writing it, if the disk is full, or if no photo was usable.
     """
-    folder, wanted = Path(folder), describe(photos, recipe, teacher)
-    made_from, sizes = identity.digest(wanted), _sizes(recipe, teacher is not None)
+    folder, wanted = Path(folder), describe(photos, degradation, store, teacher)
+    made_from, sizes = identity.digest(wanted), _sizes(store.crop, wanted["scale"], teacher is not None)
     mine = range(parallel.rank(), -(-len(photos) // PHOTOS_PER_SHARD), parallel.world())
     with (
         files.only_one(folder) if parallel.rank() == 0 else contextlib.nullcontext(),
@@ -82,36 +93,42 @@ def build(
             with shards.writer(folder, number, made_from, sizes, len(some)) as shard:
                 progress.update(shard.photos_done * parallel.world())
                 start, todo = start + shard.photos_done, some[shard.photos_done :]
-                pictures = _read_ahead(todo, recipe)
+                pictures = _read_ahead(todo, degradation, store.crop)
                 for index, (photo, picture) in enumerate(zip(todo, pictures, strict=True), start):
                     if isinstance(picture, KdsharpError):
                         log.warning("skipped: %s", picture)
                         shard.skip(photo.name, str(picture))
                     else:
-                        shard.add(_crops(index, picture, recipe, teacher, device))
+                        shard.add(crops_of(index, picture, degradation, store, teacher, device))
                     progress.update(parallel.world())
     parallel.wait()
     return open_store(folder)
 
 
-def build_validation(folder: Path, photos: list[Path], recipe: Recipe, device: str = "cpu") -> TargetStore:
+def build_validation(
+    folder: Path, photos: list[Path], degradation: Degradation, store: Store, device: str = "cpu"
+) -> TargetStore:
     """A small store without teacher to validate on: 8 crops a photo, drawn with a seed that training does not use."""
-    few = dataclasses.replace(recipe, store=dataclasses.replace(recipe.store, crops_per_photo=8, seed=1))
-    return build(folder, photos, few, None, device)
+    few = dataclasses.replace(store, crops_per_photo=8, seed=1)
+    return build(folder, photos, degradation, few, None, device)
 
 
-def describe(photos: list[Path], recipe: Recipe, teacher: Teacher | None) -> dict:
+def describe(photos: list[Path], degradation: Degradation, store: Store, teacher: Teacher | None) -> dict:
     """All that a store follows from, ready for JSON: photos and networks are named by digests of their content.
 
-    Training's own settings do not matter to it, nor do the names of photos and teacher.
+    The names of photos and teacher do not matter. Stores are known by this: it must not change.
     """
-    described = recipes.to_dict(recipe)
-    kept = ("task", "scale", "degradation", "degradation_kind", "store")
-    paired = isinstance(recipe.degradation, Pairs)
+    scale = getattr(degradation, "scale", 1)
+    kinds = {kind: name for name, kind in recipes.DEGRADATIONS.items()}
+    paired = isinstance(degradation, Pairs)
     read = [file for photo in photos for file in ((photo, data.partner(photo)) if paired else (photo,))]
     made_from = {
         "format": FORMAT,
-        **{key: described[key] for key in kept},
+        "task": "upscale" if scale > 1 else "sharpen",
+        "scale": scale,
+        "degradation": dataclasses.asdict(degradation),
+        "degradation_kind": kinds[type(degradation)],
+        "store": dataclasses.asdict(store),
         "teacher": teacher.identity if teacher else None,
         "photographs": {"count": len(photos), "sha256": identity.digest(identity.of_files(read))},
     }
@@ -144,20 +161,28 @@ def open_store(folder: Path) -> TargetStore:
     return TargetStore(folder, crops["hr"], crops["input"], crops.get("target"), about)
 
 
-def _crops(
-    number: int, image: np.ndarray, recipe: Recipe, teacher: Teacher | None, device: str
+def crops_of(
+    number: int,
+    image: np.ndarray,
+    degradation: Degradation,
+    store: Store,
+    teacher: Teacher | None,
+    device: str = "cpu",
 ) -> dict[str, np.ndarray]:
-    """The crops of one photo by name, `uint8`; every random choice follows from (seed, number) alone."""
-    size = recipe.store.crop
-    generator = torch.Generator().manual_seed(recipe.store.seed * 1_000_003 + number)
+    """The crops of photo `number` by name (`hr`, `input`, `target`), each `uint8` RGB (count, side, side, 3).
+
+    `image` is what `data.read_for` gives of it. Every random choice follows from (store.seed, number) alone.
+    """
+    size = store.crop
+    generator = torch.Generator().manual_seed(store.seed * 1_000_003 + number)
     found: dict[str, list[np.ndarray]] = {}
-    for first in range(0, recipe.store.crops_per_photo, recipe.store.group):
-        group = min(recipe.store.group, recipe.store.crops_per_photo - first)
-        reduced = _reduce(image, recipe.store, generator)
+    for first in range(0, store.crops_per_photo, store.group):
+        group = min(store.group, store.crops_per_photo - first)
+        reduced = _reduce(image, store, generator)
         crops = [_random_crop(reduced, size, generator) for _ in range(group)]
         hr = torch.cat([data.to_tensor(crop) for crop in crops]).to(device)
         with torch.no_grad():
-            degraded = degrade(hr, recipe.degradation, generator)
+            degraded = degrade(hr, degradation, generator)
             batch = {"hr": hr[:, :3], "input": degraded.input}
             if teacher is not None:
                 batch["target"] = target_for(teacher, degraded.small, (size, size))
@@ -166,22 +191,23 @@ def _crops(
     return {name: np.concatenate(groups) for name, groups in found.items()}
 
 
-def _read_ahead(photos: list[Path], recipe: Recipe) -> Iterator[np.ndarray | KdsharpError]:
+def _read_ahead(
+    photos: list[Path], degradation: Degradation, crop: int
+) -> Iterator[np.ndarray | KdsharpError]:
     """The pictures in order, two of them being decoded while one is worked on; what cannot be used is an error."""
     with ThreadPoolExecutor(1) as pool:
         coming: deque[Future] = deque()
         for photo in photos:
-            coming.append(pool.submit(_usable, photo, recipe))
+            coming.append(pool.submit(_usable, photo, degradation, crop))
             if len(coming) > AHEAD:
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()
 
 
-def _usable(photo: Path, recipe: Recipe) -> np.ndarray | KdsharpError:
-    crop = recipe.store.crop
+def _usable(photo: Path, degradation: Degradation, crop: int) -> np.ndarray | KdsharpError:
     try:
-        image = data.read_for(photo, recipe.degradation)
+        image = data.read_for(photo, degradation)
     except KdsharpError as error:
         return error
     if min(image.shape[:2]) < crop:
@@ -208,10 +234,9 @@ def _to_uint8(tensor: torch.Tensor) -> np.ndarray:
     return (tensor.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _sizes(recipe: Recipe, with_target: bool) -> dict[str, int]:
+def _sizes(crop: int, scale: int, with_target: bool) -> dict[str, int]:
     """The sides of a store's crops in pixels, by name."""
-    size = recipe.store.crop
-    return {"hr": size, "input": size // recipe.scale} | ({"target": size} if with_target else {})
+    return {"hr": crop, "input": crop // scale} | ({"target": crop} if with_target else {})
 
 
 def _claim(folder: Path, wanted: dict) -> None:

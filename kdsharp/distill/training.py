@@ -21,10 +21,9 @@ from tqdm.auto import tqdm
 
 from kdsharp import data, student
 from kdsharp.disk import checkpoints, files, identity, keep, parallel
-from kdsharp.distill import precision, runs
+from kdsharp.distill import losses, precision, runs
 from kdsharp.distill.batches import Reader, draw_batch
 from kdsharp.distill.features import FeatureMatch
-from kdsharp.distill.losses import distillation_loss
 from kdsharp.distill.perceptual import Perceptual
 from kdsharp.distill.targets import TargetStore
 from kdsharp.errors import KdsharpError
@@ -92,14 +91,15 @@ def _train(
     """`train`, in a folder that is this run's own."""
     settings = recipe.training
     torch.manual_seed(settings.seed)
+    needs = losses.needed(recipe.losses)
     network = _begin(recipe).to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(network).requires_grad_(False)
-    match = FeatureMatch(network, guide).to(device) if recipe.losses.features else None
+    match = FeatureMatch(network, guide).to(device) if "features" in needs else None
     trained = parallel.wrap(_Trained(network, match))
     optimizer = torch.optim.AdamW(
         trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    perceptual = Perceptual(vgg, depth=recipe.losses.vgg) if recipe.losses.perceptual else None
+    perceptual = Perceptual(vgg, depth=recipe.losses.vgg) if "vgg" in needs else None
     made_from = _made_from(recipe, store, validation, perceptual, guide)
     earlier = runs.load(folder, recipe, made_from)
     dtype = precision_for(device, settings, earlier)
@@ -114,7 +114,9 @@ def _train(
     is_first = parallel.rank() == 0
     progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step", disable=not is_first)
     running: list[float] = []
-    reader = Reader(lambda step: draw_batch(store, recipe, step, device), step, settings.steps)
+    reader = Reader(
+        lambda step: draw_batch(store, settings, step, network.colour, device), step, settings.steps
+    )
 
     def save() -> None:
         if is_first:
@@ -129,10 +131,7 @@ def _train(
                 group["lr"] = lr
             with half:
                 output, unlike = trained(inputs)
-            terms = distillation_loss(output.float(), hr, target, recipe.losses, perceptual)
-            if unlike is not None:
-                terms["features"] = recipe.losses.features * unlike
-                terms["loss"] = terms["loss"] + terms["features"]
+            terms = losses.distillation_loss(output.float(), hr, target, recipe.losses, perceptual, unlike)
             loss = parallel.mean(terms["loss"])
             if not math.isfinite(loss):
                 raise KdsharpError(
@@ -287,7 +286,9 @@ def _made_from(
         "store": store.about["made_from"],
         "validation": validation.about["made_from"],
         "start": identity.of_network(load_network(recipe.start)[0]) if recipe.start else None,
-        "teacher": identity.of_network(guide) if guide and recipe.losses.features else None,
+        "teacher": identity.of_network(guide)
+        if guide and "features" in losses.needed(recipe.losses)
+        else None,
         "VGG": files.sha256(vgg) if vgg and Path(vgg).is_file() else vgg,
     }
 

@@ -140,7 +140,7 @@ def run(tmp_path_factory: pytest.TempPathFactory):
     settings += ["store.crops_per_photo=4", "losses.teacher=0", "losses.hr=1"]
     recipe = recipes.override(recipes.preset("video-call", "quick"), settings)
     folder = tmp_path_factory.mktemp("store")
-    return recipe, targets.build(folder, data.embedded_photos("val"), recipe, None, "cpu")
+    return recipe, targets.build(folder, data.embedded_photos("val"), recipe.degradation, recipe.store, None)
 
 
 @pytest.mark.heavy

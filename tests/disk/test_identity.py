@@ -43,11 +43,14 @@ class Case:
     recipe: Recipe = RECIPE
 
     def store(self, folder: Path) -> targets.TargetStore:
-        return targets.build(folder, self.photos, self.recipe, teacher.load_teacher(self.teacher))
+        taught = teacher.load_teacher(self.teacher)
+        return targets.build(folder, self.photos, self.recipe.degradation, self.recipe.store, taught)
 
     def train(self, folder: Path) -> distill.TrainingResult:
         store = self.store(folder / "targets")
-        held_out = targets.build_validation(folder / "validation", self.photos, self.recipe)
+        held_out = targets.build_validation(
+            folder / "validation", self.photos, self.recipe.degradation, self.recipe.store
+        )
         return distill.train(self.recipe, store, held_out, folder)
 
 
@@ -163,7 +166,7 @@ def test_equal_ones_share_whatever_their_names(
     def never(*_: object) -> None:
         raise AssertionError("what was there was made again")
 
-    monkeypatch.setattr(targets, "_crops", never)
+    monkeypatch.setattr(targets, "crops_of", never)
     monkeypatch.setattr(training, "draw_batch", never)
     for _machine in ("the same", "a new one"):
         second = same.train(run)
@@ -191,7 +194,7 @@ def at(value: Any, path: tuple[str, ...]) -> Any:
 def test_every_setting_of_damage_and_store_is_written_down(name: str) -> None:
     recipe = recipes.preset(name)
     was = json.loads(json.dumps(recipes.to_dict(recipe)))
-    described = targets.describe([], recipe, None)
+    described = targets.describe([], recipe.degradation, recipe.store, None)
     for path in leaves({key: was[key] for key in ("degradation", "store", "scale", "task")}):
         assert at(described, path) == at(was, path)
 
@@ -224,7 +227,9 @@ def test_stores_are_the_same_only_for_the_same(first: tuple, second: tuple, made
     def digest(photos: int, guide: int, settings: dict) -> str:
         described = [f"{name}={json.dumps(value)}" for name, value in settings.items()]
         recipe = recipes.override(recipes.preset("real-esrgan"), [*described, "training.patch=16"])
-        return identity.digest(targets.describe(made[0][photos], recipe, made[1][guide]))
+        return identity.digest(
+            targets.describe(made[0][photos], recipe.degradation, recipe.store, made[1][guide])
+        )
 
     assert (digest(*first) == digest(*second)) == (first == second)
     assert digest(*first) == digest(*first)
@@ -257,7 +262,9 @@ def test_a_run_knows_where_it_started_and_what_validates_it(case: Case, tmp_path
     store = case.store(tmp_path / "run" / "targets")
     for held_out in ("photos", "others"):
         photos = draw_photos(tmp_path / held_out, seed=int(held_out == "others"))
-        validation = targets.build_validation(tmp_path / f"validation-{held_out}", photos, RECIPE)
+        validation = targets.build_validation(
+            tmp_path / f"validation-{held_out}", photos, RECIPE.degradation, RECIPE.store
+        )
         if held_out == "photos":
             distill.train(RECIPE, store, validation, tmp_path / "second")
             continue
@@ -295,11 +302,11 @@ def test_pairs_are_known_by_both_pictures(tmp_path: Path) -> None:
     sharp, blurred = tmp_path / data.SHARP, tmp_path / data.BLURRED
     photos = draw_photos(sharp)
     draw_photos(blurred, seed=1)
-    paired = dataclasses.replace(RECIPE, degradation=recipes.DEGRADATIONS["pairs"]())
-    before = targets.describe(photos, paired, None)
-    assert targets.describe(photos, paired, None) == before
+    before = targets.describe(photos, recipes.Pairs(), RECIPE.store, None)
+    assert targets.describe(photos, recipes.Pairs(), RECIPE.store, None) == before
     draw_photos(blurred, seed=2)
-    assert identity.differences(before, targets.describe(photos, paired, None)) == ["set of photographs"]
+    after = targets.describe(photos, recipes.Pairs(), RECIPE.store, None)
+    assert identity.differences(before, after) == ["set of photographs"]
 
 
 def test_files_are_read_once_and_again_when_they_change(
@@ -339,5 +346,6 @@ def test_a_network_is_known_by_every_weight(dtype: torch.dtype) -> None:
 
 
 def test_a_teacher_without_weights_cannot_be_known(case: Case, tmp_path: Path) -> None:
+    function = teacher.Teacher("function", 1, lambda x: x)
     with pytest.raises(KdsharpError, match="is no network"):
-        targets.build(tmp_path / "s", case.photos, RECIPE, teacher.Teacher("function", 1, lambda x: x))
+        targets.build(tmp_path / "s", case.photos, RECIPE.degradation, RECIPE.store, function)

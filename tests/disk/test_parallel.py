@@ -73,8 +73,9 @@ folder, photos = Path(sys.argv[1]), data.embedded_photos()
 
 def everything():
     torch.cuda.device_count = real
-    store = targets.build(folder / "targets", photos, recipe, None)
-    held_out = targets.build_validation(folder / "validation", data.embedded_photos("val"), recipe)
+    store = targets.build(folder / "targets", photos, recipe.degradation, recipe.store, None)
+    unseen = data.embedded_photos("val")
+    held_out = targets.build_validation(folder / "validation", unseen, recipe.degradation, recipe.store)
     distill.train(recipe, store, held_out, folder)
     (folder / f"rank-{parallel.rank()}").touch()
 

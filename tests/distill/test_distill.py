@@ -28,7 +28,10 @@ def recipe(**changed: object) -> Recipe:
 
 @pytest.fixture
 def store(tmp_path: Path, guide: teacher.Teacher) -> targets.TargetStore:
-    return targets.build(tmp_path / "store", data.embedded_photos("train"), recipe(), guide)
+    made = recipe()
+    return targets.build(
+        tmp_path / "store", data.embedded_photos("train"), made.degradation, made.store, guide
+    )
 
 
 def weights(result: distill.TrainingResult) -> torch.Tensor:
@@ -69,8 +72,8 @@ def test_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
 ) -> None:
     draw = training.draw_batch
 
-    def poisoned(store: targets.TargetStore, recipe: Recipe, step: int, device: str):
-        inputs, hr, target = draw(store, recipe, step, device)
+    def poisoned(store: targets.TargetStore, settings: Training, step: int, *how: str):
+        inputs, hr, target = draw(store, settings, step, *how)
         return (inputs * float("nan") if step == 5 else inputs), hr, target
 
     monkeypatch.setattr(training, "draw_batch", poisoned)
@@ -87,8 +90,10 @@ def test_a_student_learns(tmp_path: Path) -> None:
     settings = Training(steps=250, batch=8, patch=64, learning_rate=2e-3, validate_every=250, ema=0.98)
     learned = recipe(training=settings, losses=Losses(), store=Store(crop=96, crops_per_photo=24))
     learned = dataclasses.replace(learned, student=recipes.preset("video-call").student)
-    train = targets.build(tmp_path / "t", data.embedded_photos("train"), learned, None)
-    val = targets.build(tmp_path / "v", data.embedded_photos("val"), learned, None)
+    train = targets.build(
+        tmp_path / "t", data.embedded_photos("train"), learned.degradation, learned.store, None
+    )
+    val = targets.build(tmp_path / "v", data.embedded_photos("val"), learned.degradation, learned.store, None)
     untrained = student.build(dataclasses.replace(learned.student))
     torch.nn.init.zeros_(untrained.layers[-1].weight)
     nothing = distill.validate(untrained, val, tmp_path, 0)
@@ -113,9 +118,9 @@ def test_batches_stay_aligned(tmp_path: Path) -> None:
         store=Store(crop=128, crops_per_photo=4),
         training=dataclasses.replace(upscale.training, patch=16, batch=8),
     )
-    made = targets.build(tmp_path / "s", data.embedded_photos("train"), shape, None)
+    made = targets.build(tmp_path / "s", data.embedded_photos("train"), shape.degradation, shape.store, None)
     for step in range(3):
-        inputs, hr, target = training.draw_batch(made, shape, step, "cpu")
+        inputs, hr, target = distill.draw_batch(made, shape.training, step, "rgb")
         assert inputs.shape == (8, 3, 16, 16) and hr.shape == (8, 3, 64, 64) and target is None
         assert (torch.nn.functional.avg_pool2d(hr, 4) - inputs).abs().mean() < 0.03
 
@@ -172,6 +177,8 @@ def test_loss_terms_add_up_and_missing_parts_are_explained() -> None:
     )
     with pytest.raises(KdsharpError, match="VGG"):
         losses.distillation_loss(out, hr, target, Losses(perceptual=1.0), None)
+    with pytest.raises(KdsharpError, match="teacher's network"):
+        losses.distillation_loss(out, hr, target, Losses(features=1.0), None)
     with pytest.raises(KdsharpError, match="targets"):
         losses.distillation_loss(out, hr, None, Losses(teacher=1.0), None)
     with pytest.raises(KdsharpError, match="weights are 0"):

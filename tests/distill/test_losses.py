@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.error import URLError
 
 import cv2
@@ -159,6 +160,43 @@ def test_what_cannot_be_is_said() -> None:
         losses.distillation_loss(hr, hr, None, Losses(hr=0.0), None)
 
 
+def own(hr: float, **others: float) -> SimpleNamespace:
+    """A recipe's `Losses` that weighs terms registered elsewhere."""
+    return SimpleNamespace(**(vars(Losses(hr=hr)) | {"others": others}))
+
+
+@pytest.fixture
+def brightness(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "TERMS", dict(losses.TERMS))
+    losses.register("brightness")(lambda output, goal: (output.mean() - goal.mean()).abs())
+
+
+@pytest.mark.usefixtures("brightness")
+def test_a_term_from_outside_is_weighed_like_any_other() -> None:
+    hr = torch.full((1, 1, 16, 16), 0.5)
+    terms = losses.distillation_loss(hr + 0.1, hr, hr - 0.2, own(hr=1.0, brightness=3.0))
+    assert terms["brightness"].item() == pytest.approx(3 * 0.3)
+    assert terms["loss"].item() == pytest.approx(0.1 + 3 * 0.3)
+    alone = losses.distillation_loss(hr + 0.1, hr, None, own(hr=0.0, brightness=1.0))
+    assert set(alone) == {"brightness", "loss"} and alone["loss"].item() == pytest.approx(0.1)
+
+
+@pytest.mark.usefixtures("brightness")
+def test_what_a_term_from_outside_needs() -> None:
+    hr = torch.full((1, 1, 4, 4), 0.5)
+    losses.register("sum", needs=("target", "hr"))(lambda out, target, hr: (out + 2 * target + 4 * hr).sum())
+    assert losses.needed(own(hr=1.0, sum=1.0)) == {"hr", "weights", "target"}
+    assert losses.distillation_loss(hr, hr, hr, own(hr=0.0, sum=1.0))["sum"].item() == 16 * 7 * 0.5
+    with pytest.raises(KdsharpError, match="target store has none"):
+        losses.distillation_loss(hr, hr, None, own(hr=0.0, sum=1.0))
+    with pytest.raises(KdsharpError, match="no loss term 'colour'.*brightness, sum"):
+        losses.weighed(own(hr=1.0, colour=1.0))
+    with pytest.raises(KdsharpError, match="cannot look at 'taste'.*hr, target, goal"):
+        losses.register("taste", needs=("taste",))
+    with pytest.raises(KdsharpError, match=r"losses\.vgg is a setting"):
+        losses.register("vgg")
+
+
 @pytest.fixture(scope="module")
 def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """VGG16's first layers under torchvision's names, random weights."""
@@ -216,7 +254,9 @@ def test_the_vgg_at_hand_is_the_one_that_the_recipe_asks_for(
     settings = ["training.steps=2", "training.batch=2", "training.patch=32", "training.validate_every=2"]
     settings += ["store.crop=32", "store.crops_per_photo=4", "losses.teacher=0", "losses.perceptual=0.1"]
     recipe = recipes.override(recipes.preset("video-call", "quick"), [*settings, "losses.vgg=16"])
-    store = targets.build(own_root / "store", data.embedded_photos("val")[:1], recipe, None)
+    store = targets.build(
+        own_root / "store", data.embedded_photos("val")[:1], recipe.degradation, recipe.store, None
+    )
     result = distill.train(recipe, store, store, own_root / "run")
     assert result.history[-1]["perceptual"] > 0
     other = recipes.override(recipe, ["losses.vgg=19"])

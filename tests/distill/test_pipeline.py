@@ -112,7 +112,7 @@ def test_pairs_are_cut_at_one_place(tmp_path: Path) -> None:
     )
     assert recipe.degradation == Pairs()
     found = pipeline.photos_of(recipe, "quick", tmp_path / "pairs", held_out=1)
-    store = targets.build(tmp_path / "s", found.train, recipe, None)
+    store = targets.build(tmp_path / "s", found.train, recipe.degradation, recipe.store, None)
     assert len(found.train) == 2 and len(store) == 8
     again = degrade(data.to_tensor(store.hr[0]), Blur("gaussian", (0.5, 0.5)), torch.Generator())
     inside = (slice(12, -12), slice(12, -12))  # the window saw what lies around the crop
@@ -202,7 +202,7 @@ def test_cifar_comes_from_the_official_format(own_root: Path, monkeypatch: pytes
     assert np.array_equal(np.stack([data.read_image(path) for path in train]), pictures[:20])
     assert np.array_equal(data.read_image(test[3]), pictures[23])
     recipe = recipes.override(recipes.preset("cifar", "full"), ["training.steps=2", "losses.perceptual=0"])
-    store = targets.build(own_root / "s", train, recipe, None)
+    store = targets.build(own_root / "s", train, recipe.degradation, recipe.store, None)
     assert store.hr.shape == (20, 32, 32, 3)  # one crop a picture, the whole of it
 
 

@@ -19,7 +19,7 @@ from kdsharp import data, distill, recipes
 from kdsharp.disk import identity, keep
 from kdsharp.distill import runs, targets, training
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Recipe
+from kdsharp.recipes import Recipe, Training
 
 SETTINGS = [
     "store.crop=64", "store.crops_per_photo=4", "training.steps=12", "training.batch=2", "training.patch=32",
@@ -34,7 +34,9 @@ def recipe() -> Recipe:
 
 @pytest.fixture
 def store(tmp_path: Path, recipe: Recipe) -> targets.TargetStore:
-    return targets.build(tmp_path / "targets", data.embedded_photos("train"), recipe, None)
+    return targets.build(
+        tmp_path / "targets", data.embedded_photos("train"), recipe.degradation, recipe.store, None
+    )
 
 
 def same(one: Path, two: Path) -> bool:
@@ -110,10 +112,10 @@ def test_out_of_memory_names_the_settings_and_keeps_the_run(
 ) -> None:
     draw = training.draw_batch
 
-    def greedy(store: targets.TargetStore, recipe: Recipe, step: int, device: str) -> tuple:
+    def greedy(store: targets.TargetStore, settings: Training, step: int, *how: str) -> tuple:
         if step == 7:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        return draw(store, recipe, step, device)
+        return draw(store, settings, step, *how)
 
     monkeypatch.setattr(training, "draw_batch", greedy)
     with pytest.raises(KdsharpError, match=r"training\.batch=1 or training\.patch=16"):
@@ -150,10 +152,10 @@ def test_a_lost_machine_goes_on_from_what_was_kept(
     drive = tmp_path / "drive"
     drive.mkdir()
     whole = tmp_path / "whole"
-    store = targets.build(whole / "targets", photos, recipe, None)
+    store = targets.build(whole / "targets", photos, recipe.degradation, recipe.store, None)
     distill.train(recipe, store, store, whole)
     monkeypatch.setenv("KDSHARP_KEEP", str(drive))
-    store = targets.build(work / "targets", photos, recipe, None)
+    store = targets.build(work / "targets", photos, recipe.degradation, recipe.store, None)
     distill.train(recipe, store, store, work, watch=lambda step, _: step == 7)
     kept = sorted(str(path.relative_to(drive)) for path in drive.rglob("*") if path.is_file())
     assert [name for name in kept if not name.endswith(".png")] == [
@@ -166,8 +168,8 @@ def test_a_lost_machine_goes_on_from_what_was_kept(
     def never(*_: object) -> None:
         raise AssertionError("a photo was cut again")
 
-    monkeypatch.setattr(targets, "_crops", never)
-    store = targets.build(work / "targets", photos, recipe, None)
+    monkeypatch.setattr(targets, "crops_of", never)
+    store = targets.build(work / "targets", photos, recipe.degradation, recipe.store, None)
     distill.train(recipe, store, store, work)
     assert same(whole, work)
 
@@ -179,12 +181,12 @@ def test_a_damaged_or_full_drive_costs_nothing(
     drive.mkdir()
     monkeypatch.setenv("KDSHARP_KEEP", str(drive))
     photos = data.embedded_photos("train")
-    first = targets.build(tmp_path / "build" / "targets", photos, recipe, None)
+    first = targets.build(tmp_path / "build" / "targets", photos, recipe.degradation, recipe.store, None)
     wanted = [first.hr[index].tobytes() for index in range(len(first))]
     (archive,) = (drive / "build" / "targets").iterdir()
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
     shutil.rmtree(tmp_path / "build")
-    again = targets.build(tmp_path / "build" / "targets", photos, recipe, None)
+    again = targets.build(tmp_path / "build" / "targets", photos, recipe.degradation, recipe.store, None)
     assert [again.hr[index].tobytes() for index in range(len(again))] == wanted
     (drive / "taken").write_bytes(b"")
     monkeypatch.setattr(keep, "place_of", lambda path: drive / "taken" / path.name)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -17,15 +18,9 @@ from PIL import Image
 from kdsharp import data, recipes, teacher
 from kdsharp.distill import shards, targets
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Losses, Recipe, Store
-from kdsharp.recipes.degradations import Blur
+from kdsharp.recipes import Blur, Store
 
-SMALL = Store(crop=64, crops_per_photo=6, group=2)
-
-
-def recipe(**changed: object) -> Recipe:
-    base = recipes.preset("video-call", "quick")
-    return dataclasses.replace(base, **({"store": SMALL, "teacher": None} | changed))
+CALL, SMALL = recipes.VideoCall(), Store(crop=64, crops_per_photo=6, group=2)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +31,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path, guide: teacher.Teacher) -> targets.TargetStore:
-    return targets.build(tmp_path / "store", data.embedded_photos("train"), recipe(), guide)
+    return targets.build(tmp_path / "store", data.embedded_photos("train"), CALL, SMALL, guide)
 
 
 def content(store: targets.TargetStore) -> list[bytes]:
@@ -69,7 +64,7 @@ def test_stopped_store_ends_with_the_same_bytes(
     tmp_path: Path, store: targets.TargetStore, guide: teacher.Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos, seen = data.embedded_photos("train"), []
-    real = targets._crops
+    real = targets.crops_of
 
     def interrupted(number: int, *rest: object) -> dict[str, np.ndarray]:
         seen.append(number)
@@ -77,12 +72,12 @@ def test_stopped_store_ends_with_the_same_bytes(
             raise KeyboardInterrupt
         return real(number, *rest)
 
-    monkeypatch.setattr(targets, "_crops", interrupted)
+    monkeypatch.setattr(targets, "crops_of", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        targets.build(tmp_path / "again", photos, recipe(), guide)
+        targets.build(tmp_path / "again", photos, CALL, SMALL, guide)
     with pytest.raises(KdsharpError, match="half-made"):
         targets.open_store(tmp_path / "again")
-    again = targets.build(tmp_path / "again", photos, recipe(), guide)
+    again = targets.build(tmp_path / "again", photos, CALL, SMALL, guide)
     assert seen == [0, 1, 1, 2, 3] and content(again) == content(store)
     assert bytes_of(tmp_path / "again") == bytes_of(store.folder)
 
@@ -93,9 +88,8 @@ from pathlib import Path
 from kdsharp import data, recipes
 from kdsharp.distill import targets
 targets.PHOTOS_PER_SHARD = 2
-settings = ["store.crop=64", "store.crops_per_photo=6", "store.group=2", "training.patch=64"]
-recipe = recipes.override(recipes.preset("video-call", "quick"), settings)
-targets.build(Path(sys.argv[1]), data.embedded_photos("train") * int(sys.argv[2]), recipe, None)
+settings = recipes.VideoCall(), recipes.Store(crop=64, crops_per_photo=6, group=2)
+targets.build(Path(sys.argv[1]), data.embedded_photos("train") * int(sys.argv[2]), *settings, None)
 """
 
 
@@ -156,7 +150,7 @@ def test_two_programs_on_one_store(
     tmp_path: Path, guide: teacher.Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second one says so and leaves; the first ends as if it had been alone."""
-    photos, real = data.embedded_photos("train"), targets._crops
+    photos, real = data.embedded_photos("train"), targets.crops_of
 
     def meanwhile(number: int, *rest: object) -> dict[str, np.ndarray]:
         if number == 0:
@@ -165,10 +159,10 @@ def test_two_programs_on_one_store(
             assert "Another run is writing" in said and child.returncode != 0
         return real(number, *rest)
 
-    monkeypatch.setattr(targets, "_crops", meanwhile)
-    both = targets.build(tmp_path / "both", photos, recipe(), None)
-    monkeypatch.setattr(targets, "_crops", real)
-    alone = targets.build(tmp_path / "alone", photos, recipe(), None)
+    monkeypatch.setattr(targets, "crops_of", meanwhile)
+    both = targets.build(tmp_path / "both", photos, CALL, SMALL, None)
+    monkeypatch.setattr(targets, "crops_of", real)
+    alone = targets.build(tmp_path / "alone", photos, CALL, SMALL, None)
     assert bytes_of(both.folder) == bytes_of(alone.folder)
 
 
@@ -197,9 +191,50 @@ def test_a_corrupt_shard_is_named_and_made_anew(
     if name.endswith(".u8") and damage is not flip_a_bit:
         with pytest.raises(KdsharpError, match=name):
             targets.open_store(store.folder)
-    targets.build(store.folder, photos, recipe(), guide)
+    targets.build(store.folder, photos, CALL, SMALL, guide)
     assert bytes_of(store.folder) == before
     assert "made anew" in caplog.text or (damage is Path.unlink and name == "001.json")
+
+
+def test_a_description_is_what_it_was(tmp_path: Path) -> None:
+    """Stores are known by it: these are the very characters that stores on people's disks hold."""
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"no picture is needed")
+    photographs = {"count": 1, "sha256": "0bd37c04ea9505aa31176f090763a5f19696771f6623d23def4bab1a9546f456"}
+    expected = [
+        {
+            "format": 2,
+            "task": "sharpen",
+            "scale": 1,
+            "degradation": {
+                "shrink": [1.5, 4.0],
+                "filters": ["area", "bilinear", "bicubic"],
+                "noise": [0.0, 4.0],
+                "jpeg": [30.0, 95.0],
+                "enlarge": "bilinear",
+                "usual": [],
+                "usual_share": 0.0,
+                "clean_share": 0.0,
+            },
+            "degradation_kind": "video-call",
+            "store": {"crop": 64, "crops_per_photo": 6, "group": 2, "seed": 0, "reductions": [1.0]},
+            "teacher": None,
+            "photographs": photographs,
+        },
+        {
+            "format": 2,
+            "task": "upscale",
+            "scale": 4,
+            "degradation": {"scale": 4, "dirty_share": 0.5, "noise": [0.0, 4.0], "jpeg": [40.0, 95.0]},
+            "degradation_kind": "downscale",
+            "store": {"crop": 64, "crops_per_photo": 6, "group": 2, "seed": 0, "reductions": [1.0, 1.5]},
+            "teacher": None,
+            "photographs": photographs,
+        },
+    ]
+    settings = [(CALL, SMALL), (recipes.Downscale(4, 0.5), dataclasses.replace(SMALL, reductions=(1.0, 1.5)))]
+    for wanted, (degradation, store) in zip(expected, settings, strict=True):
+        assert json.dumps(targets.describe([photo], degradation, store, None)) == json.dumps(wanted)
 
 
 def test_reopening_does_not_ask_the_teacher(store: targets.TargetStore, guide: teacher.Teacher) -> None:
@@ -207,7 +242,7 @@ def test_reopening_does_not_ask_the_teacher(store: targets.TargetStore, guide: t
         raise AssertionError("the teacher was asked again")
 
     guide.network.register_forward_pre_hook(never)
-    reopened = targets.build(store.folder, data.embedded_photos("train"), recipe(), guide)
+    reopened = targets.build(store.folder, data.embedded_photos("train"), CALL, SMALL, guide)
     assert content(reopened) == content(store)
 
 
@@ -217,7 +252,7 @@ def test_a_store_of_many_shards_keeps_few_files_mapped(
     """A million photos are 94,000 files, and a process may map 65,000: only those in use are mapped."""
     monkeypatch.setattr(targets, "PHOTOS_PER_SHARD", 1)
     monkeypatch.setattr(shards, "MAPS_OPEN", 2)
-    made = targets.build(tmp_path / "s", data.embedded_photos("train") * 3, recipe(), None)
+    made = targets.build(tmp_path / "s", data.embedded_photos("train") * 3, CALL, SMALL, None)
     whole = np.asarray(made.hr)
     for index in np.random.default_rng(0).permutation(len(made)):
         assert np.array_equal(made.hr[index], whole[index])
@@ -229,14 +264,14 @@ def test_store_of_another_recipe_is_left_alone(
     store: targets.TargetStore, guide: teacher.Teacher, tmp_path: Path
 ) -> None:
     before = bytes_of(store.folder)
-    for other in (recipe(store=Store(crop=48)), recipe(degradation=Blur())):
+    for settings in ((CALL, Store(crop=48)), (Blur(), SMALL)):
         with pytest.raises(KdsharpError, match="another recipe"):
-            targets.build(store.folder, data.embedded_photos("train"), other, guide)
+            targets.build(store.folder, data.embedded_photos("train"), *settings, guide)
     photos = data.embedded_photos("train")
     namesake = data.write_image(tmp_path / photos[0].name, np.zeros((200, 200, 3), np.uint8))
     for others in (photos[:3], [namesake, *photos[1:]]):
         with pytest.raises(KdsharpError, match="another set of photographs:"):
-            targets.build(store.folder, others, recipe(), guide)
+            targets.build(store.folder, others, CALL, SMALL, guide)
     assert bytes_of(store.folder) == before
 
 
@@ -260,11 +295,11 @@ def test_bad_photos_are_skipped_and_named(tmp_path: Path, caplog: pytest.LogCapt
     (tmp_path / "text.png").write_text("no")
     data.write_image(tmp_path / "dot.png", np.zeros((1, 1, 3), np.uint8))
     photos = [tmp_path / "text.png", data.embedded_photos()[0], tmp_path / "dot.png"]
-    made = targets.build(tmp_path / "s", photos, recipe(losses=Losses()), None)
+    made = targets.build(tmp_path / "s", photos, CALL, SMALL, None)
     assert len(made) == 6 and set(made.about["skipped"]) == {"text.png", "dot.png"}
     assert "text.png" in caplog.text and "dot.png" in caplog.text
     with pytest.raises(KdsharpError, match="None of the 1 photos"):
-        targets.build(tmp_path / "t", photos[:1], recipe(losses=Losses()), None)
+        targets.build(tmp_path / "t", photos[:1], CALL, SMALL, None)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -277,7 +312,7 @@ def test_photos_with_odd_names_and_a_huge_one(tmp_path: Path) -> None:
     Image.new("L", (10_000, 10_000), 128).save(folder / "huge.png")
     photos = data.list_photos(folder)
     assert len(photos) == 7
-    made = targets.build(tmp_path / "s", photos, recipe(), None)
+    made = targets.build(tmp_path / "s", photos, CALL, SMALL, None)
     assert len(made) == 7 * 6 and not made.about["skipped"]
 
 
@@ -303,12 +338,12 @@ def test_thousands_of_photos_some_of_them_broken_huge_or_odd(
     for number in range(18):
         (folder / f"no picture {number}.png").write_bytes(b"GIF89a" * number)
     photos = data.list_photos(folder)
-    one = recipe(store=Store(crop=64, crops_per_photo=1, group=1))
-    made = targets.build(tmp_path / "s", photos, one, None)
+    one = Store(crop=64, crops_per_photo=1, group=1)
+    made = targets.build(tmp_path / "s", photos, CALL, one, None)
     assert len(list(folder.iterdir())) == 2_000
     assert len(made) == 1_882 and len(photos) - len(made.about["skipped"]) == 1_882
     assert all(name.startswith("broken") for name in made.about["skipped"])
-    reopened = targets.build(tmp_path / "s", photos, one, None)
+    reopened = targets.build(tmp_path / "s", photos, CALL, one, None)
     assert np.array_equal(reopened.hr[1_500], made.hr[1_500])
 
 
@@ -317,9 +352,9 @@ def test_a_photo_is_shrunk_before_its_crops_are_cut(tmp_path: Path) -> None:
     ramp = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (160, 200, 3))
     data.write_image(tmp_path / "ramp.png", np.ascontiguousarray(ramp))
     halved = dataclasses.replace(SMALL, reductions=(2.0,))
-    made = targets.build(tmp_path / "s", [tmp_path / "ramp.png"], recipe(store=halved), None)
+    made = targets.build(tmp_path / "s", [tmp_path / "ramp.png"], CALL, halved, None)
     assert set(np.unique(np.diff(np.asarray(made.hr).astype(int), axis=2)[:, :, 1:-1])) <= {1, 2, 3}
     assert np.diff(np.asarray(made.hr).astype(int), axis=2).mean() == pytest.approx(2, abs=0.05)
     tiny = dataclasses.replace(SMALL, reductions=(10.0,))
-    made = targets.build(tmp_path / "t", [tmp_path / "ramp.png"], recipe(store=tiny), None)
+    made = targets.build(tmp_path / "t", [tmp_path / "ramp.png"], CALL, tiny, None)
     assert made.hr.shape == (6, 64, 64, 3)

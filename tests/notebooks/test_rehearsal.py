@@ -87,8 +87,8 @@ def test_full_from_a_server_that_misbehaves(
     recipe = recipes.preset("video-call", "full")
     settings = ["training.steps=6", "training.batch=4", "training.patch=32", "training.validate_every=3"]
     recipe = recipes.override(recipe, [*settings, "store.crops_per_photo=4", "losses.perceptual=0"])
-    store = targets.build(tmp_path / "targets", photos, recipe, guide)
-    validation = targets.build_validation(tmp_path / "validation", held_out, recipe)
+    store = targets.build(tmp_path / "targets", photos, recipe.degradation, recipe.store, guide)
+    validation = targets.build_validation(tmp_path / "validation", held_out, recipe.degradation, recipe.store)
     result = distill.train(recipe, store, validation, tmp_path / "run")
     assert len(store) == 24 and store.target is not None and len(result.history) == 2
     assert load_network(result.checkpoint)[1] == recipe
