@@ -87,15 +87,12 @@ def _targets(chosen: argparse.Namespace) -> None:
 
     recipe = pipeline.for_folder(_recipe(chosen), chosen.photos)
     device = parallel.device(chosen.device)
-    trains_first = recipe.teacher in recipes.PRESETS  # a teacher, which is validated
-    parts = ("train", "val") if trains_first else ("train",)
+    parts = ("train", "val") if recipes.trains_teacher(recipe) else ("train",)  # to validate it
     photos = pipeline.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=parts)
     teacher = pipeline.teacher_of(recipe, photos, chosen.folder, chosen.profile, device)
     store = targets.build(chosen.folder, photos.train, recipe.degradation, recipe.store, teacher, device)
     if parallel.rank() == 0:
-        print(
-            f"{len(store)} triples of {recipes.to_dict(recipe)['degradation_kind']} crops in {chosen.folder}"
-        )
+        print(f"{len(store)} triples of {recipes.kind_of(recipe.degradation)} crops in {chosen.folder}")
 
 
 def _train(chosen: argparse.Namespace) -> None:
@@ -158,17 +155,17 @@ def _on_photos(chosen: argparse.Namespace) -> list[dict]:
 
 
 def _ablate(chosen: argparse.Namespace) -> None:
+    from kdsharp import recipes
     from kdsharp.disk import files
     from kdsharp.distill import ablation, pipeline
-    from kdsharp.recipes import zoo
 
     recipe = pipeline.for_folder(_recipe(chosen), chosen.photos)
     photos, held_out = (
         pipeline.photos_of(recipe, chosen.profile, folder, held_out=0, parts=("train",)).train
         for folder in (chosen.photos, chosen.validation)
     )
-    own = recipe.teacher if recipe.teacher != zoo.FIDELITY_TEACHER else None
-    teacher = chosen.teacher or own or zoo.PERCEPTUAL_TEACHER
+    own = recipe.teacher if recipe.teacher != recipes.FIDELITY_TEACHER else None
+    teacher = chosen.teacher or own or recipes.PERCEPTUAL_TEACHER
     variants = ablation.variants(teacher, chosen.fidelity_teacher)
     folder = chosen.folder or files.work_dir() / "ablation"
     places = (photos, held_out, folder, chosen.vgg, chosen.device, chosen.profile)
@@ -284,18 +281,11 @@ def _web(chosen: argparse.Namespace) -> None:
 def _recipe(chosen: argparse.Namespace):
     """The preset with what the command line changes."""
     from kdsharp import recipes
-    from kdsharp.recipes import zoo
 
     name = chosen.named or chosen.preset
     if name is None:
-        raise KdsharpError(f"Which preset? Give one of {', '.join(recipes.PRESETS)}.")
-    if name in zoo.RECIPES and chosen.profile != "full":
-        raise KdsharpError(
-            f"'{name}' is trained at full length only: leave --profile out, shorten it by --set training.steps=..., "
-            f"or choose a preset ({', '.join(recipes.SYSTEMS)})."
-        )
-    known = zoo.RECIPES.get(name) or recipes.preset(name, chosen.profile)
-    recipe = recipes.override(known, chosen.set)
+        raise KdsharpError(f"Which preset? Give one of {', '.join(recipes.presets())}.")
+    recipe = recipes.override(recipes.preset(name, chosen.profile), chosen.set)
     if getattr(chosen, "teacher", None):
         recipe = dataclasses.replace(recipe, teacher=chosen.teacher)
     return recipe
@@ -334,10 +324,9 @@ def _device(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from kdsharp.recipes import PRESETS, PROFILES
-    from kdsharp.recipes.zoo import RECIPES
+    from kdsharp.recipes import PROFILES, presets
 
-    systems = [*PRESETS, *RECIPES]
+    systems = presets()
     parser = _Parser(
         "kdsharp",
         description="Image sharpening by knowledge distillation: make targets, train, measure, use.",
@@ -396,7 +385,7 @@ def _parser() -> argparse.ArgumentParser:
         "--student", help="name or file (default: call-s; x4-s for --benchmark; what --preset has trained)"
     )
     added.add_argument(
-        "--preset", choices=PRESETS, help="the student of `train PRESET`, on the preset's own damage"
+        "--preset", choices=presets("quick"), help="the student of `train PRESET`, on the preset's own damage"
     )
     added.add_argument(
         "--profile", choices=PROFILES, default="full", help="of --preset (default: %(default)s)"

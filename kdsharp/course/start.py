@@ -139,6 +139,6 @@ def _machine(gpus: int) -> str:
 
 
 def _instead(system: str) -> str:
-    published = recipes.PUBLISHED.get(system)
+    published = recipes.published_for(system)
     instead = f": until it is trained, the published {published} stands in" if published else ""
     return f"your student of notebook 05 was not found{instead}"

@@ -97,7 +97,7 @@ def teacher_of(
         return None
     # Targets are rounded to bytes: bfloat16 is precise enough, where it is faster. A GPU decides for itself.
     half = None if device.startswith("cuda") else recipe.training.half_on_cpu and precision.bfloat16_pays()
-    if recipe.teacher not in recipes.PRESETS:
+    if not recipes.trains_teacher(recipe):
         return load_teacher(recipe.teacher, device, half=half)
     first = teacher_recipe or recipes.preset(recipe.teacher, profile)
     first = dataclasses.replace(first, degradation=recipe.degradation)

@@ -27,8 +27,7 @@ from kdsharp.distill.features import FeatureMatch
 from kdsharp.distill.perceptual import Perceptual
 from kdsharp.distill.targets import TargetStore
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Recipe, Training
-from kdsharp.recipes.checks import check_training
+from kdsharp.recipes import Recipe, Training, check_training
 from kdsharp.student import apply_to_rgb, load_network, to_luma
 from kdsharp.teacher.tiling import is_out_of_memory
 

@@ -1,5 +1,6 @@
 """Every setting of the course as plain data: what to degrade, who teaches, who learns, and for how long."""
 
+from kdsharp.recipes.as_data import digest, from_dict, override, to_dict
 from kdsharp.recipes.degradations import (
     DEGRADATIONS,
     Blur,
@@ -10,29 +11,28 @@ from kdsharp.recipes.degradations import (
     KernelMix,
     Pairs,
     RealEsrgan,
+    UnknownDegradation,
     VideoCall,
     fixed_call,
+    kind_of,
+    register_degradation,
+    scale_of,
 )
-from kdsharp.recipes.recipe import (
-    PRESETS,
-    PROFILES,
-    PUBLISHED,
-    SYSTEMS,
-    Losses,
-    Network,
-    Recipe,
-    Store,
-    Training,
-    digest,
-    from_dict,
-    override,
-    preset,
-    presets,
-    to_dict,
-)
+from kdsharp.recipes.network import FAMILIES, Network, UnknownNetwork, register_family
+from kdsharp.recipes.recipe import Losses, Recipe, Store, Training, check_training
+from kdsharp.recipes.registry import PROFILES, preset, presets, published_for, register, trains_teacher
+from kdsharp.recipes.systems import SYSTEMS
+from kdsharp.recipes.zoo import FIDELITY_TEACHER, PERCEPTUAL_TEACHER
+
+# As the notebooks know them; `presets` and `published_for` know what was registered later too.
+PRESETS = tuple(presets("quick"))
+PUBLISHED = {name: published_for(name) for name in PRESETS if published_for(name)}
 
 __all__ = [
     "DEGRADATIONS",
+    "FAMILIES",
+    "FIDELITY_TEACHER",
+    "PERCEPTUAL_TEACHER",
     "PRESETS",
     "PROFILES",
     "PUBLISHED",
@@ -50,12 +50,22 @@ __all__ = [
     "Recipe",
     "Store",
     "Training",
+    "UnknownDegradation",
+    "UnknownNetwork",
     "VideoCall",
+    "check_training",
     "digest",
     "fixed_call",
     "from_dict",
+    "kind_of",
     "override",
     "preset",
     "presets",
+    "published_for",
+    "register",
+    "register_degradation",
+    "register_family",
+    "scale_of",
     "to_dict",
+    "trains_teacher",
 ]

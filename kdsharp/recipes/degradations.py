@@ -1,10 +1,37 @@
-"""What can happen to a photograph, as plain settings; `degrade` does it."""
+"""What can happen to a photograph, as plain settings; `degrade` does it.
 
-from dataclasses import dataclass
+A further degradation is a dataclass like these, with a default for every setting, and `register_degradation`.
+"""
 
-from kdsharp.recipes.checks import check
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any
+
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes.checks import (
+    GREY_LEVELS,
+    OPTIONS,
+    QUALITIES,
+    SCALE,
+    SHARE,
+    TEXT,
+    check,
+    checked,
+    demand,
+    number,
+    one_of,
+    part,
+    required,
+    setting,
+    several,
+    span,
+)
 
 Range = tuple[float, float]
+
+FILTERS = ("area", "bilinear", "bicubic")
+BLURS = ("gaussian", "motion", "defocus")
+SHAPES = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso")
+_KERNEL = 21.0  # pixels: every blur kernel lies in a window of this side
 
 
 @dataclass(frozen=True)
@@ -14,10 +41,10 @@ class Downscale:
     `dirty_share` of the images also get noise (standard deviation in 1/255) and JPEG (quality 1 to 100).
     """
 
-    scale: int = 4
-    dirty_share: float = 0.0
-    noise: Range = (0.0, 4.0)
-    jpeg: Range = (40.0, 95.0)
+    scale: int = setting(4, SCALE)
+    dirty_share: float = setting(0.0, SHARE)
+    noise: Range = setting((0.0, 4.0), GREY_LEVELS)
+    jpeg: Range = setting((40.0, 95.0), QUALITIES)
 
     __post_init__ = check
 
@@ -31,14 +58,14 @@ class VideoCall:
     `clean_share` of the frames arrive as they were sent, so that a student learns to leave a good picture alone.
     """
 
-    shrink: Range = (1.5, 4.0)
-    filters: tuple[str, ...] = ("area", "bilinear", "bicubic")
-    noise: Range = (0.0, 4.0)
-    jpeg: Range = (30.0, 95.0)
-    enlarge: str = "bilinear"
-    usual: tuple[float, ...] = ()
-    usual_share: float = 0.0
-    clean_share: float = 0.0
+    shrink: Range = setting((1.5, 4.0), span(1, 16))
+    filters: tuple[str, ...] = setting(("area", "bilinear", "bicubic"), several(one_of(*FILTERS)))
+    noise: Range = setting((0.0, 4.0), GREY_LEVELS)
+    jpeg: Range = setting((30.0, 95.0), QUALITIES)
+    enlarge: str = setting("bilinear", one_of(*FILTERS, "nearest"))
+    usual: tuple[float, ...] = setting((), several(number(1, 16), empty=True))
+    usual_share: float = setting(0.0, SHARE)
+    clean_share: float = setting(0.0, SHARE)
 
     __post_init__ = check
 
@@ -50,9 +77,9 @@ class Blur:
     A `lean` of 1 draws all amounts alike. Above 1, light blurs come more often: low + (high - low) u^lean, u uniform.
     """
 
-    kind: str = "gaussian"
-    amount: Range = (0.5, 2.0)
-    lean: float = 1.0
+    kind: str = setting("gaussian", one_of(*BLURS))
+    amount: Range = setting((0.5, 2.0), span(0, _KERNEL, above=True))
+    lean: float = setting(1.0, number(0, above=True))
 
     __post_init__ = check
 
@@ -65,10 +92,10 @@ class Camera:
     by it, gets sensor noise (`noise`, standard deviation in 1/255), and is brightened again, noise and all.
     """
 
-    motion: Range = (1.0, 7.0)
-    exposure: Range = (0.3, 1.0)
-    noise: Range = (0.5, 3.0)
-    jpeg: Range = (50.0, 95.0)
+    motion: Range = setting((1.0, 7.0), span(0, _KERNEL))
+    exposure: Range = setting((0.3, 1.0), span(0, 1, above=True))
+    noise: Range = setting((0.5, 3.0), GREY_LEVELS)
+    jpeg: Range = setting((50.0, 95.0), QUALITIES)
 
     __post_init__ = check
 
@@ -80,64 +107,90 @@ class Pairs:
     __post_init__ = check
 
 
+def _check_shares(name: str, shares: tuple[float, ...], count: int) -> None:
+    if len(shares) != count or not sum(shares):
+        raise KdsharpError(f"{name} is {shares}: give {count} shares that are not all 0.")
+
+
+def _check_odds(kernels: "KernelMix") -> None:
+    _check_shares("a kernel's shape_probabilities", kernels.shape_probabilities, len(kernels.shapes))
+
+
 @dataclass(frozen=True)
 class KernelMix:
     """How one blur kernel of Real-ESRGAN is drawn (Wang et al. 2021, section 3.2 and their option files)."""
 
-    sinc_probability: float = 0.1
-    sigma: Range = (0.2, 3.0)
-    beta_generalized: Range = (0.5, 4.0)
-    beta_plateau: Range = (1.0, 2.0)
-    shapes: tuple[str, ...] = (
-        "iso",
-        "aniso",
-        "generalized_iso",
-        "generalized_aniso",
-        "plateau_iso",
-        "plateau_aniso",
-    )
-    shape_probabilities: tuple[float, ...] = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
+    sinc_probability: float = setting(0.1, SHARE)
+    sigma: Range = setting((0.2, 3.0), span(0, _KERNEL, above=True))
+    beta_generalized: Range = setting((0.5, 4.0), span(0, 100, above=True))
+    beta_plateau: Range = setting((1.0, 2.0), span(0, 100, above=True))
+    shapes: tuple[str, ...] = setting(SHAPES, several(one_of(*SHAPES)))
+    shape_probabilities: tuple[float, ...] = setting((0.45, 0.25, 0.12, 0.03, 0.12, 0.03), several(SHARE))
 
-    __post_init__ = check
+    __post_init__ = checked("a kernel's ", _check_odds)
+
+
+def _check_round(once: "DegradeOnce") -> None:
+    _check_shares("a round's resize_probabilities", once.resize_probabilities, 3)
+    if not once.resize[0] <= 1 <= once.resize[1]:
+        raise KdsharpError(f"a round's resize is {once.resize}: give a pair with 1 inside.")
 
 
 @dataclass(frozen=True)
 class DegradeOnce:
     """One of Real-ESRGAN's two rounds: blur, resize (up, down, keep), noise (Gaussian or Poisson), JPEG."""
 
-    blur_probability: float = 1.0
-    kernel: KernelMix = KernelMix()
-    resize_probabilities: tuple[float, float, float] = (0.2, 0.7, 0.1)
-    resize: Range = (0.15, 1.5)
-    gaussian_probability: float = 0.5
-    noise: Range = (1.0, 30.0)
-    poisson: Range = (0.05, 3.0)
-    grey_noise_probability: float = 0.4
-    jpeg: Range = (30.0, 95.0)
+    blur_probability: float = setting(1.0, SHARE)
+    kernel: KernelMix = setting(KernelMix(), part(KernelMix))
+    resize_probabilities: tuple[float, float, float] = setting((0.2, 0.7, 0.1), several(SHARE, count=3))
+    resize: Range = setting((0.15, 1.5), span(0, 16, above=True))
+    gaussian_probability: float = setting(0.5, SHARE)
+    noise: Range = setting((1.0, 30.0), GREY_LEVELS)
+    poisson: Range = setting((0.05, 3.0), span(0, 100))
+    grey_noise_probability: float = setting(0.4, SHARE)
+    jpeg: Range = setting((30.0, 95.0), QUALITIES)
 
-    __post_init__ = check
+    __post_init__ = checked("a round's ", _check_round)
 
 
 @dataclass(frozen=True)
 class RealEsrgan:
     """The second-order degradation of Real-ESRGAN (Wang et al. 2021), with sinc filters."""
 
-    scale: int = 4
-    first: DegradeOnce = DegradeOnce()
-    second: DegradeOnce = DegradeOnce(
-        blur_probability=0.8,
-        kernel=KernelMix(sigma=(0.2, 1.5)),
-        resize_probabilities=(0.3, 0.4, 0.3),
-        resize=(0.3, 1.2),
-        noise=(1.0, 25.0),
-        poisson=(0.05, 2.5),
+    scale: int = setting(4, SCALE)
+    first: DegradeOnce = setting(DegradeOnce(), part(DegradeOnce))
+    second: DegradeOnce = setting(
+        DegradeOnce(
+            blur_probability=0.8,
+            kernel=KernelMix(sigma=(0.2, 1.5)),
+            resize_probabilities=(0.3, 0.4, 0.3),
+            resize=(0.3, 1.2),
+            noise=(1.0, 25.0),
+            poisson=(0.05, 2.5),
+        ),
+        part(DegradeOnce),
     )
-    final_sinc_probability: float = 0.8
+    final_sinc_probability: float = setting(0.8, SHARE)
 
     __post_init__ = check
 
 
-Degradation = Downscale | VideoCall | Blur | Camera | Pairs | RealEsrgan
+@dataclass(frozen=True)
+class UnknownDegradation:
+    """A degradation that is not registered here, as it was written: its students can be used, but not trained."""
+
+    kind: str = required(TEXT)
+    settings: dict[str, Any] = required(OPTIONS)
+
+    __post_init__ = checked("degradation.", lambda unknown: demand("degradation.scale", unknown.scale, SCALE))
+
+    @property
+    def scale(self) -> int:
+        return self.settings.get("scale", 1)
+
+
+# One of these, or of the classes that `register_degradation` has added.
+Degradation = Downscale | VideoCall | Blur | Camera | Pairs | RealEsrgan | UnknownDegradation
 DEGRADATIONS: dict[str, type] = {
     "downscale": Downscale,
     "video-call": VideoCall,
@@ -148,6 +201,34 @@ DEGRADATIONS: dict[str, type] = {
 }
 
 
-def fixed_call(shrink: float = 2.0, quality: float = 70.0, enlarge: str = "bilinear") -> VideoCall:
+def register_degradation(name: str, settings_class: type) -> None:
+    """Make a degradation's settings known by name: in recipes, files, cards and on the command line.
+
+    Raises KdsharpError for a class that is no dataclass, or that has a setting without default.
+    """
+    if not is_dataclass(settings_class):
+        raise KdsharpError(f"The settings of degradation '{name}' are no dataclass.")
+    for item in fields(settings_class):
+        if item.default is MISSING and item.default_factory is MISSING:
+            raise KdsharpError(f"Setting '{item.name}' of degradation '{name}' has no default.")
+    DEGRADATIONS[name] = settings_class
+
+
+def kind_of(degradation: Degradation) -> str:
+    """The name that a degradation is registered by. Raises KdsharpError for one that is not."""
+    for name, settings_class in DEGRADATIONS.items():
+        if type(degradation) is settings_class:
+            return name
+    if isinstance(degradation, UnknownDegradation):
+        return degradation.kind
+    raise KdsharpError(f"{type(degradation).__name__} is no registered degradation.")
+
+
+def scale_of(degradation: Degradation) -> int:
+    """How many times smaller than the original the degraded picture is: 1 (same size), 2 or 4."""
+    return getattr(degradation, "scale", 1)
+
+
+def fixed_call(shrink: float = 2.0, quality: float = 70.0) -> VideoCall:
     """A video call without chance: the same shrink factor (area filter), JPEG quality and no noise each time."""
-    return VideoCall((shrink, shrink), ("area",), (0.0, 0.0), (quality, quality), enlarge)
+    return VideoCall((shrink, shrink), ("area",), (0.0, 0.0), (quality, quality))

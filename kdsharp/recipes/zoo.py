@@ -1,4 +1,4 @@
-"""The networks that are published or meant to be, each as one recipe: `kdsharp train NAME` makes it, or makes it again.
+"""The model zoo: the networks that are published or meant to be, each as one recipe for `kdsharp train`.
 
 The systems of `recipes` are where a reader begins. These are the same systems at full length, with the size, damage and
 losses that measurements chose (figures/results.json; the cards under checkpoints/ tell how each was found).
@@ -6,8 +6,10 @@ losses that measurements chose (figures/results.json; the cards under checkpoint
 
 import dataclasses
 
-from kdsharp.recipes import Losses, Network, Recipe, Store, Training
 from kdsharp.recipes.degradations import Blur, Degradation, Downscale, RealEsrgan, VideoCall
+from kdsharp.recipes.network import Network
+from kdsharp.recipes.recipe import Losses, Recipe, Store, Training
+from kdsharp.recipes.registry import register
 
 # WebRTC shrinks with a box filter (area), by few ratios; the camera's noise is in the photographs already. Drawing any
 # ratio alike cost 0.46 dB at a ratio of 1.5, whose three phases come back in every frame. Without clean frames, a
@@ -32,9 +34,13 @@ PERCEPTUAL_TEACHER = "realesr-general-x4v3"
 FIDELITY_TEACHER = "call-ceiling"  # the largest of our own, trained on the originals alone
 
 
-def _student(unshuffle: int, channels: int, body: int, scale: int = 1, colour: str = "luma") -> Network:
-    options = {"scale": scale, "unshuffle": unshuffle, "channels": channels, "body": body, "colour": colour}
+def _sharpener(channels: int, body: int) -> Network:
+    options = {"scale": 1, "unshuffle": 2, "channels": channels, "body": body, "colour": "luma"}
     return Network("student", options)
+
+
+def _upscaler(channels: int, body: int, colour: str = "luma") -> Network:
+    return Network("student", {"unshuffle": 1, "channels": channels, "body": body, "colour": colour})
 
 
 def _training(steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 16) -> Training:
@@ -42,21 +48,9 @@ def _training(steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 
     return Training(steps, batch, patch, learning_rate, 0.05, validate_every=steps // 20, half_on_cpu=True)
 
 
-def _sharpen(
-    name: str,
-    damage: Degradation,
-    network: Network,
-    training: Training,
-    losses: Losses = _FIDELITY,
-    teacher: str | None = None,
-) -> Recipe:
-    return Recipe(name, "sharpen", 1, damage, network, teacher, losses, training, _STORE)
-
-
 def _upscale(name: str, damage: Degradation, network: Network, training: Training) -> Recipe:
-    scale = network.options["scale"]
-    losses = Losses(hr=1.0)  # the literature's tables ask for PSNR
-    return Recipe(name, "upscale", scale, damage, network, None, losses, training, _STORE)
+    """By L1 alone: the literature's tables ask for PSNR."""
+    return Recipe(name, damage, network, None, Losses(hr=1.0), training, _STORE)
 
 
 def _perceptual(fidelity: Recipe) -> Recipe:
@@ -73,56 +67,58 @@ def _perceptual(fidelity: Recipe) -> Recipe:
 
 
 _LIKE_TEACHER = Losses(hr=0.0, teacher=1.0, structure=0.2, perceptual=0.01)
-_CEILING = Network("residual", {"scale": 1, "channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"})
-_CALL_S = _sharpen(
-    "call-s", _CALLS, _student(2, 16, 5), _training(30_000, 96), _LIKE_CEILING, FIDELITY_TEACHER
+_CEILING = Network("residual", {"channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"})
+_CALL_S = Recipe(
+    "call-s", _CALLS, _sharpener(16, 5), FIDELITY_TEACHER, _LIKE_CEILING, _training(30_000, 96), _STORE
 )
-_CALL_M = _sharpen(
-    "call-m", _CALLS, _student(2, 32, 6), _training(15_000, 96), _LIKE_CEILING, FIDELITY_TEACHER
+_CALL_M = Recipe(
+    "call-m", _CALLS, _sharpener(32, 6), FIDELITY_TEACHER, _LIKE_CEILING, _training(15_000, 96), _STORE
 )
-_CALL_CEILING = _sharpen(
-    "call-ceiling",
-    dataclasses.replace(_CALLS, clean_share=0.1),
-    _CEILING,
-    _training(12_000, 64, 3e-4, 8),
-    Losses(hr=1.0, structure=0.4),
+_CALL_CEILING = Recipe(
+    name="call-ceiling",
+    degradation=dataclasses.replace(_CALLS, clean_share=0.1),
+    student=_CEILING,
+    teacher=None,
+    losses=Losses(hr=1.0, structure=0.4),
+    training=_training(12_000, 64, 3e-4, 8),
+    store=_STORE,
 )
+_BLUR_S = Recipe(
+    name="blur-s",
+    degradation=Blur("gaussian", (0.5, 2.0), lean=3.0),
+    student=_sharpener(16, 5),
+    teacher=None,
+    losses=_FIDELITY,
+    training=_training(16_000, 96),
+    store=_STORE,
+)
+_X2_S = dataclasses.replace(
+    _upscale("x2-s", Downscale(2), _upscaler(24, 4), _training(30_000, 48, 1e-3)),
+    store=dataclasses.replace(_STORE, reductions=(1.0, 1.5, 2.0, 3.0)),
+)
+_X4_S = _upscale("x4-s", Downscale(4), _upscaler(32, 5), _training(20_000, 40, 1e-3))
 _X4_M = dataclasses.replace(  # most of the way without VGG19, which takes nine tenths of a step's time
-    _upscale(
-        "x4-m-plain", RealEsrgan(), _student(1, 32, 8, scale=4, colour="rgb"), _training(16_000, 32, 1e-3, 8)
-    ),
+    _upscale("x4-m-plain", RealEsrgan(), _upscaler(32, 8, "rgb"), _training(16_000, 32, 1e-3, 8)),
     teacher=PERCEPTUAL_TEACHER,
     losses=Losses(hr=0.0, teacher=1.0, structure=0.6),
 )
-
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        _CALL_S,
-        _CALL_M,
-        _CALL_CEILING,
-        _perceptual(_CALL_S),
-        _perceptual(_CALL_M),
-        _sharpen("blur-s", Blur("gaussian", (0.5, 2.0), lean=3.0), _CALL_S.student, _training(16_000, 96)),
-        dataclasses.replace(
-            _upscale("x2-s", Downscale(2), _student(1, 24, 4, scale=2), _training(30_000, 48, 1e-3)),
-            store=dataclasses.replace(_STORE, reductions=(1.0, 1.5, 2.0, 3.0)),
-        ),
-        _upscale("x4-s", Downscale(4), _student(1, 32, 5, scale=4), _training(20_000, 40, 1e-3)),
-        _X4_M,
-        dataclasses.replace(
-            _X4_M,
-            name="x4-m",
-            losses=_LIKE_TEACHER,
-            training=_training(3000, 24, learning_rate=5e-4, batch=4),
-            start=_X4_M.name,
-        ),
-        dataclasses.replace(
-            _X4_M,
-            name="x4-m-fidelity",
-            losses=Losses(hr=0.8, teacher=0.2),
-            training=_training(6000, 32, learning_rate=1e-3),
-            start=_X4_M.name,
-        ),
-    )
-}
+_X4_M_PERCEPTUAL = dataclasses.replace(
+    _X4_M,
+    name="x4-m",
+    losses=_LIKE_TEACHER,
+    training=_training(3000, 24, learning_rate=5e-4, batch=4),
+    start=_X4_M.name,
+)
+_X4_M_FIDELITY = dataclasses.replace(
+    _X4_M,
+    name="x4-m-fidelity",
+    losses=Losses(hr=0.8, teacher=0.2),
+    training=_training(6000, 32, learning_rate=1e-3),
+    start=_X4_M.name,
+)
+for _recipe in (
+    *(_CALL_S, _CALL_M, _CALL_CEILING, _perceptual(_CALL_S), _perceptual(_CALL_M)),
+    *(_BLUR_S, _X2_S, _X4_S, _X4_M, _X4_M_PERCEPTUAL),
+):
+    register(_recipe, quick=None, medium=None, published=_recipe.name)
+register(_X4_M_FIDELITY, quick=None, medium=None)

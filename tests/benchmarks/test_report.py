@@ -10,7 +10,6 @@ from kdsharp import data, evaluate, recipes, student
 from kdsharp.course import figures
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import zoo
 from kdsharp.student import load_network
 
 
@@ -36,7 +35,7 @@ def test_calls_are_what_evaluate_measures(small_assets: Path, monkeypatch: pytes
     monkeypatch.setattr(report, "vgg_at_hand", lambda: None)
     rows = report.calls(small_assets)
     photos = data.list_photos(small_assets / "photos" / "val")
-    name = recipes.PUBLISHED["video-call"]
+    name = recipes.published_for("video-call")
     ready = report.load_student(name, "cpu", "onnx")
     expected = evaluate.evaluate_student(ready, photos, recipes.fixed_call(2, 70))
     found = {row["method"]: row for row in rows}
@@ -77,16 +76,16 @@ def test_unknown_sections_are_named(tmp_path: Path) -> None:
         list(report.run(tmp_path, ["clean", "claims"]))
 
 
-@pytest.mark.parametrize("name", zoo.RECIPES)
+@pytest.mark.parametrize("name", sorted({*recipes.presets()} - {*recipes.presets("quick")}))
 def test_recipes_of_published_networks_are_whole(name: str) -> None:
-    recipe = zoo.RECIPES[name]
+    recipe = recipes.preset(name)
     assert recipes.from_dict(recipes.to_dict(recipe)) == recipe
     network = student.build(recipe.student)
     assert network.scale == recipe.scale == (1 if recipe.task == "sharpen" else recipe.scale)
     weights = recipe.losses
     assert bool(weights.teacher or weights.perceptual or weights.features) == (recipe.teacher is not None)
     if recipe.start:
-        assert zoo.RECIPES[recipe.start].student == recipe.student
+        assert recipes.preset(recipe.start).student == recipe.student
     if any(path.stem == name for path in checkpoints.published()):
         assert load_network(name)[1] == recipe, "the published file was made by another recipe"
 

@@ -177,7 +177,7 @@ def test_medium_splits_the_validation_photographs(own_root: Path, monkeypatch: p
     assert (len(train), len(held_out)) == (90, 10) and sorted(train + held_out) == photos
 
 
-@pytest.mark.parametrize("name", recipes.PRESETS)
+@pytest.mark.parametrize("name", recipes.presets("medium"))
 def test_medium_is_full_made_shorter(name: str) -> None:
     medium, full = recipes.preset(name, "medium"), recipes.preset(name)
     assert medium.training.steps <= 3000 and medium.store.crops_per_photo <= 16
@@ -186,7 +186,7 @@ def test_medium_is_full_made_shorter(name: str) -> None:
         full.student,
         full.degradation,
     )
-    assert medium.teacher in (None, "realesr-general-x4v3", *recipes.PRESETS)
+    assert medium.teacher in (None, "realesr-general-x4v3", *recipes.presets())
 
 
 def first_cells(number: str, folder: Path, until: str, parameters: str = "") -> Path:

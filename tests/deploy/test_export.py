@@ -21,7 +21,7 @@ def network_of(preset: str) -> torch.nn.Module:
     return student.build(recipes.preset(preset).student).eval()
 
 
-@pytest.fixture(scope="module", params=list(recipes.PRESETS))
+@pytest.fixture(scope="module", params=recipes.presets("quick"))
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """(network, path of its ONNX file) of each preset."""
     network = network_of(request.param)

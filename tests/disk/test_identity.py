@@ -70,7 +70,7 @@ def draw_teacher(folder: Path, seed: int = 0, scale: int = 4) -> Path:
     own = recipes.preset("self-teacher", "quick")
     network = Network("residual", {"scale": scale, "channels": 4, "blocks": 1})
     damage = dataclasses.replace(own.degradation, scale=scale)
-    own = dataclasses.replace(own, scale=scale, student=network, degradation=damage)
+    own = dataclasses.replace(own, student=network, degradation=damage)
     return checkpoints.save(folder / "student.safetensors", student.build(network), own)
 
 

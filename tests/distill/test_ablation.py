@@ -13,7 +13,7 @@ from kdsharp.deploy import sharpen
 from kdsharp.disk import checkpoints, files
 from kdsharp.distill import ablation, training
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Losses, zoo
+from kdsharp.recipes import Losses, registry
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_rows_are_means_over_seeds_and_finished_runs_are_not_repeated(
     recipe: recipes.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos, held_out = data.embedded_photos("train")[:1], data.embedded_photos("val")[:1]
-    known = checkpoints.find(recipes.PUBLISHED["video-call"])
+    known = checkpoints.find(recipes.published_for("video-call"))
     chosen = [
         ablation.Variant("plain", Losses(hr=1.0)),
         ablation.Variant("taught", Losses(hr=0.5, teacher=0.5, features=0.1), str(known)),
@@ -60,12 +60,15 @@ def test_every_preset_is_measured_on_its_own_damage(
     """Its own teacher is trained first where that is a preset; the rows are those of `kdsharp evaluate --preset`."""
     tiny = ["training.steps=2", "training.batch=2", "training.patch=16", "training.validate_every=1"]
     tiny += ["store.crop=64", "store.crops_per_photo=2", "losses.perceptual=0"]
-    for preset, known in recipes.PRESETS.items():
-        monkeypatch.setitem(recipes.PRESETS, preset, recipes.override(known, tiny))
+    for preset in recipes.presets("quick"):
+        row = registry.ROWS[preset]
+        short = dataclasses.replace(row, recipe=recipes.override(row.recipe, tiny))
+        monkeypatch.setitem(registry.ROWS, preset, short)
     picture = data.read_image(data.embedded_photos("val")[0])
     photos = [data.write_image(tmp_path / f"{n}.png", picture[40 * n : 40 * n + 96, :100]) for n in range(4)]
     recipe = recipes.preset(name)
-    guide = recipe.teacher if recipe.teacher in recipes.PRESETS else recipes.PUBLISHED["self-teacher"]
+    trains_first = recipes.trains_teacher(recipe)
+    guide = recipe.teacher if trains_first else "teacher-x4"
     chosen = [
         ablation.Variant("plain", Losses(hr=1.0)),
         ablation.Variant("taught", Losses(hr=0.5, teacher=0.5), guide),
@@ -77,7 +80,7 @@ def test_every_preset_is_measured_on_its_own_damage(
     measured = evaluate.evaluate_student(sharpen.load_student(trained), photos[2:], damage)
     assert rows[1]["psnr_y"] == pytest.approx(measured[2]["psnr_y"])
     assert rows[1]["gain_db"] == pytest.approx(measured[2]["psnr_y"] - measured[0]["psnr_y"])
-    assert bool(list((tmp_path / "runs").glob("teacher-*"))) == (guide in recipes.PRESETS)
+    assert bool(list((tmp_path / "runs").glob("teacher-*"))) == trains_first
 
 
 @pytest.mark.parametrize(
@@ -178,6 +181,6 @@ def test_ablate_measures_a_network_that_had_no_teacher(
     arguments = ["ablate", "call-s", "--photos", folder, "--validation", folder]
     arguments += ["--json", str(tmp_path / "r.json")]
     assert main(arguments) == 0
-    assert asked["teachers"] == {None, zoo.PERCEPTUAL_TEACHER}
+    assert asked["teachers"] == {None, recipes.PERCEPTUAL_TEACHER}
     assert asked["photos"] == asked["held_out"] == photos
     assert list(files.read_json(tmp_path / "r.json")) == ["ablation"]

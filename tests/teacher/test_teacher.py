@@ -278,4 +278,4 @@ def test_published_teacher_beats_bicubic(assets: Path) -> None:
         lambda small: evaluate.bicubic_upscale(small, 4), assets / "benchmarks" / "Set14", 4
     )
     assert gained > shrunk + 0.7
-    assert recipes.PUBLISHED["self-teacher"] == "teacher-x4"
+    assert recipes.published_for("self-teacher") == "teacher-x4"
