@@ -19,7 +19,7 @@ PLATFORMS = {
     "macOS 14, Apple silicon": "aarch64-apple-darwin",
     "Windows, x86-64": "x86_64-pc-windows-msvc",
 }
-EXTRAS = ("course", "test", "restormer", "video", "web", "browser", "openvino")
+EXTRAS = ("course", "test", "restormer", "browser")  # course brings train, notebooks, openvino, video and web
 
 
 def resolve(python: str, platform: str) -> tuple[bool, str]:

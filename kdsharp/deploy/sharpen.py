@@ -16,7 +16,7 @@ import onnxruntime
 
 from kdsharp.deploy.runtime import GPU_RUNTIMES, RUNTIMES, OnnxNetwork
 from kdsharp.disk import checkpoints, files
-from kdsharp.errors import KdsharpError
+from kdsharp.errors import KdsharpError, naming_the_extra
 from kdsharp.recipes import Recipe
 
 _scratch = threading.local()
@@ -159,17 +159,20 @@ def best_engine(device: str = "cpu", many_of_one_size: bool = False) -> str:
     return "openvino-int8" if many_of_one_size and find_spec("openvino") else "onnx"
 
 
-def load_student(name_or_path: str | Path, device: str | None = None, engine: str = "torch") -> Sharpener:
+def load_student(name_or_path: str | Path, device: str | None = None, engine: str | None = None) -> Sharpener:
     """A student by published name (`call-s`, `x4`) or path of a safetensors file.
 
     Args:
         device: `cpu` or `cuda`, for the engines of PyTorch; None takes the GPU where there is one.
-        engine: `torch`, `compile` (torch.compile) or, on a GPU, `cuda-graph`; or a runtime of an exported file, which
+        engine: None takes `torch` where PyTorch is installed or a GPU is asked for, else `onnx`. There are `torch`,
+            `compile` (torch.compile) and, on a GPU, `cuda-graph`; or a runtime of an exported file, which
             is made on first use where none is published: `onnx` (ONNX Runtime), `onnx-cuda`, `tensorrt`, `openvino`
             (faster on x86, an extra), and with 8-bit convolutions `onnx-int8` and `openvino-int8` (fastest).
 
     Raises KdsharpError for an unknown name, a file that is no student, or an engine that is unknown or not installed.
     """
+    if engine is None:
+        engine = "torch" if find_spec("torch") or (device or "").startswith("cuda") else "onnx"
     if engine not in ENGINES:
         raise KdsharpError(f"There is no engine '{engine}'; choose one of {', '.join(ENGINES)}.")
     if engine in RUNTIMES:
@@ -179,8 +182,11 @@ def load_student(name_or_path: str | Path, device: str | None = None, engine: st
         return Sharpener(
             recipe, "cuda" if engine in GPU_RUNTIMES else "cpu", engine, RUNTIMES[engine](exported)
         )
-    from kdsharp.deploy import torch_run  # PyTorch takes seconds to import, and the others need none of it
-    from kdsharp.student import load_network
+    with naming_the_extra(f"The engine '{engine}' needs"):
+        from kdsharp.deploy import (
+            torch_run,  # PyTorch takes seconds to import, and the others need none of it
+        )
+        from kdsharp.student import load_network
 
     network, recipe = load_network(name_or_path)
     run = torch_run.start(network, device, engine)
@@ -196,9 +202,9 @@ def exported_file(source: Path, int8: bool = False) -> Path:
     kind = "-pairs" if int8 else ""  # without it: made before `quantise` minded what AVX2 can add
     path = files.work_dir() / "onnx" / f"{source.stem}-{digest}{kind}{ending}"
     if not path.exists():
-        from kdsharp.deploy import export, quantise
-        from kdsharp.student import load_network
-
+        with naming_the_extra(f"'{source.stem}' has no exported file, and making one needs"):
+            from kdsharp.deploy import export, quantise
+            from kdsharp.student import load_network
         network, recipe = load_network(source)
         if int8:
             quantise.to_int8(exported_file(source), path, quantise.calibration_planes(recipe))
