@@ -1,4 +1,26 @@
-"""The one error that a reader of the course is meant to see."""
+"""The one error that a reader of the course is meant to see, and what its sentences are made of."""
+
+# Packages that the core does without, by the extra that brings each.
+EXTRAS = {
+    "torch": "train",
+    "torchvision": "train",
+    "skimage": "train",
+    "scipy": "train",
+    "spandrel": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "matplotlib": "course",
+    "ipywidgets": "course",
+    "IPython": "course",
+    "nbclient": "course",
+    "nbformat": "course",
+    "av": "video",
+    "flask": "web",
+    "waitress": "web",
+    "werkzeug": "web",
+    "openvino": "openvino",
+    "spandrel_extra_arches": "restormer",
+}
 
 
 class KdsharpError(Exception):
@@ -7,3 +29,15 @@ class KdsharpError(Exception):
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows (a hook of IPython's): the sentence, without the way to where it was said."""
         return [f"{type(self).__name__}: {self}"]
+
+
+def missing(error: ImportError, what: str = "This needs") -> KdsharpError | None:
+    """What to install when a package is not there, as `Videos need the extra: ...`; None if no extra brings it."""
+    extra = EXTRAS.get((error.name or "").partition(".")[0])
+    return KdsharpError(f"{what} the extra: pip install 'kdsharp[{extra}]'.") if extra else None
+
+
+def first_line(said: object) -> str:
+    """The first line of what an error (or a text) says; an error that says nothing is called by its kind."""
+    first = str(said).strip().partition("\n")[0]
+    return first or (type(said).__name__ if isinstance(said, BaseException) else "")
