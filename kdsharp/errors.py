@@ -1,5 +1,8 @@
 """The one error that a reader of the course is meant to see, and what its sentences are made of."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 # Packages that the core does without, by the extra that brings each.
 EXTRAS = {
     "torch": "train",
@@ -41,3 +44,14 @@ def first_line(said: object) -> str:
     """The first line of what an error (or a text) says; an error that says nothing is called by its kind."""
     first = str(said).strip().partition("\n")[0]
     return first or (type(said).__name__ if isinstance(said, BaseException) else "")
+
+
+@contextmanager
+def naming_the_extra(what: str) -> Iterator[None]:
+    """Within, a package that is not there becomes the sentence of `missing`, where an extra brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if sentence := missing(error, what):
+            raise sentence from error
+        raise
