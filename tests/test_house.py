@@ -18,7 +18,7 @@ PACKAGE = Path(kdsharp.__file__).parent
 WINGS = ("errors", "recipes", "disk", "data", "degradation", "student", "teacher", "deploy", "evaluate", "distill",
          "speed", "course", "apps")  # fmt: skip
 # The one command that is about the course: `kdsharp course`.
-MAY_IMPORT_THE_COURSE = "kdsharp.apps.cli"
+MAY_IMPORT_THE_COURSE = "kdsharp.apps.cli.course"
 LONGEST = 60  # lines of a function
 
 

@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
 from kdsharp import evaluate
-from kdsharp.apps import video_streams
-from kdsharp.apps.video import SUFFIXES, pyav, unpacked, write_video
+from kdsharp.apps.video import SUFFIXES, streams, write_video
+from kdsharp.apps.video.kinds import pyav
+from kdsharp.apps.video.reading import is_frame, unpacked
 from kdsharp.deploy.sharpen import Sharpener
 from kdsharp.disk import files
 from kdsharp.errors import KdsharpError
@@ -61,10 +62,8 @@ def simulate(
 
     try:
         with pyav().open(str(source)) as given:
-            pictures = video_streams.picture(given)
-            if pictures is None:
-                raise KdsharpError(f"{source} holds no video.")
-            write_video(destination, shown(given), pictures.average_rate or 25, source=source)
+            rate = streams.picture(given).average_rate or 25
+            write_video(destination, shown(given), rate, source=source)
     except pyav().error.FFmpegError as error:
         raise KdsharpError(f"{source} could not be read ({error.strerror}): is it a video?") from error
     files.write_json(table_of(destination), rows)
@@ -97,7 +96,7 @@ def _error(psnr: float | None) -> float:
 
 def _through_call(given: Any, kbps: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each frame as it was, and as the receiver shows it: coded, decoded, and enlarged (bilinear); `uint8` RGB."""
-    pictures = video_streams.picture(given)
+    pictures = streams.picture(given)
     sender, receiver = _codecs(pictures, kbps, size)
     waiting: list[np.ndarray] = []  # a decoder may answer late
 
@@ -108,7 +107,7 @@ def _through_call(given: Any, kbps: int, size: tuple[int, int]) -> Iterator[tupl
                 small = frame.to_ndarray(format="rgb24")
                 yield original, cv2.resize(small, original.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
-    frames = (item for item in unpacked(given, pictures) if hasattr(item, "planes"))
+    frames = (item for item in unpacked(given, pictures) if is_frame(item))
     for number, frame in enumerate(tqdm(frames, unit="frame")):
         picture = frame.to_ndarray(format="rgb24")[: frame.height // 2 * 2, : frame.width // 2 * 2]
         if picture.shape[1] < size[0] or picture.shape[0] < size[1]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -20,10 +21,11 @@ from tqdm.auto import tqdm
 from kdsharp import data
 from kdsharp.apps import video
 from kdsharp.data.reading import Extras, Picture, decode, read, visible
+from kdsharp.data.tiles import spans
 from kdsharp.data.writing import FORMATS, check, encode, write
 from kdsharp.deploy.sharpen import Sharpener, check_strength
 from kdsharp.disk import files
-from kdsharp.errors import KdsharpError
+from kdsharp.errors import KdsharpError, first_line
 
 __all__ = ["FORMATS", "Extras", "Picture", "decode", "encode", "read", "write"]  # and what is defined here
 
@@ -163,13 +165,9 @@ def _in_tiles(image: np.ndarray, student: Sharpener) -> np.ndarray:
         return run(image)
     scale = student.scale
     result = np.empty((height * scale, width * scale, 3), image.dtype)
-    for top in range(0, height, TILE):
-        for left in range(0, width, TILE):
-            above, before = min(top, CONTEXT), min(left, CONTEXT)
-            tile = image[top - above : top + TILE + CONTEXT, left - before : left + TILE + CONTEXT]
-            rows, columns = min(TILE, height - top) * scale, min(TILE, width - left) * scale
-            inner = run(np.ascontiguousarray(tile))[above * scale :, before * scale :][:rows, :columns]
-            result[top * scale : top * scale + rows, left * scale : left * scale + columns] = inner
+    for rows, columns in product(*(spans(side, TILE, TILE, CONTEXT) for side in (height, width))):
+        sharp = run(np.ascontiguousarray(image[rows.seen, columns.seen]))
+        result[rows.place(scale), columns.place(scale)] = sharp[rows.kept(scale), columns.kept(scale)]
     return result
 
 
@@ -204,5 +202,4 @@ def _named(path: Path) -> Iterator[None]:
             f"{path} needs more memory than there is: make it smaller, or give fewer jobs."
         ) from error
     except Exception as error:  # libraries raise anything
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise KdsharpError(f"{path} could not be sharpened ({said}).") from error
+        raise KdsharpError(f"{path} could not be sharpened ({first_line(error)}).") from error

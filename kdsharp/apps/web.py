@@ -24,7 +24,7 @@ from kdsharp.apps import live, pictures
 from kdsharp.data import reading
 from kdsharp.deploy import sharpen
 from kdsharp.deploy.sharpen import Sharpener
-from kdsharp.errors import KdsharpError
+from kdsharp.errors import KdsharpError, naming_the_extra
 
 log = logging.getLogger(__name__)
 
@@ -268,10 +268,8 @@ def _rate_limit(per_minute: int) -> Callable[[str], bool]:
 
 
 def _flask() -> tuple[Any, Any]:
-    try:
+    with naming_the_extra("The page needs"):
         import flask
         import waitress  # noqa: F401 (asked for at once, not at the first start)
         from werkzeug import exceptions
-    except ImportError as error:
-        raise KdsharpError("The page needs the extra: pip install 'kdsharp[web]'.") from error
     return flask, exceptions

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import decoded, framed, panned, write
 
 from kdsharp import data
 from kdsharp.apps import call, video
 from kdsharp.apps.cli import main
-from kdsharp.deploy import sharpen
+from kdsharp.deploy import Sharpener, load_student
 from kdsharp.errors import KdsharpError
 
 av = pytest.importorskip("av")
@@ -22,32 +23,20 @@ WIDTH, HEIGHT, COUNT = 320, 240, 24
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A camera that moves over a photograph, nearly lossless."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    photo = data.read_image(data.embedded_photos("val")[0])
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "6", "preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number in range(COUNT):
-            frame = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(photo[2 * number :][:HEIGHT, 3 * number :][:, :WIDTH]), format="rgb24"
-            )
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    frames = [
+        framed(picture, number, format="yuv420p")
+        for number, picture in enumerate(panned(WIDTH, HEIGHT, COUNT, step=(2, 3)))
+    ]
+    return write(path, frames, options={"crf": "6", "preset": "ultrafast"})
 
 
-@pytest.fixture(scope="module")
-def student() -> sharpen.Sharpener:
-    return sharpen.load_student("call-s", engine="onnx")
-
-
-def test_the_student_helps_in_a_real_codec(clip: Path, student: sharpen.Sharpener, tmp_path: Path) -> None:
-    rows = call.simulate(clip, tmp_path / "out.mp4", student, kbps=300, size=(160, 120))
+def test_the_student_helps_in_a_real_codec(clip: Path, call_s: Sharpener, tmp_path: Path) -> None:
+    rows = call.simulate(clip, tmp_path / "out.mp4", call_s, kbps=300, size=(160, 120))
     assert [row["frame"] for row in rows] == list(range(COUNT))
     assert json.loads((tmp_path / "out.json").read_text()) == rows
     gains = [row["sharpened_psnr_y"] - row["received_psnr_y"] for row in rows]
     assert np.mean(gains) > 0.3 and f"{COUNT} frames" in call.summary(rows)
-    with av.open(str(tmp_path / "out.mp4")) as container:
-        frames = list(container.decode(container.streams.video[0]))
+    frames = decoded(tmp_path / "out.mp4")
     assert len(frames) == COUNT and (frames[0].width, frames[0].height) == (3 * WIDTH, HEIGHT)
     assert frames[-1].time == pytest.approx((COUNT - 1) / 25, abs=1e-3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.mp4"]
@@ -90,10 +79,8 @@ def test_the_bitrate_holds(clip: Path, kbps: int, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("fault", ["text", "small", "odd", "there already", "enlarging student"])
-def test_faults_leave_nothing_behind(
-    fault: str, clip: Path, tmp_path: Path, student: sharpen.Sharpener
-) -> None:
-    source, out, size = clip, tmp_path / "out.mp4", (160, 120)
+def test_faults_leave_nothing_behind(fault: str, clip: Path, tmp_path: Path, call_s: Sharpener) -> None:
+    source, out, size, student = clip, tmp_path / "out.mp4", (160, 120), call_s
     if fault == "text":
         source = tmp_path / "in.mp4"
         source.write_text("no video")
@@ -104,19 +91,19 @@ def test_faults_leave_nothing_behind(
     elif fault == "there already":
         out.write_bytes(b"precious")
     else:
-        student = sharpen.load_student("x2-s", engine="onnx")
+        student = load_student("x2-s", engine="onnx")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(KdsharpError):
         call.simulate(source, out, student, 150, size)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_black_frame_decides_nothing(tmp_path: Path, student: sharpen.Sharpener) -> None:
+def test_a_black_frame_decides_nothing(tmp_path: Path, call_s: Sharpener) -> None:
     """A clip that fades in begins with a frame that comes back exactly: no infinity, in no mean and in no JSON."""
     source, out = tmp_path / "fade.mp4", tmp_path / "out.mp4"
     photo = data.read_image(data.embedded_photos("val")[0])[:120, :160]
     video.write_video(source, [np.uint8(photo * (number / 5)) for number in range(6)])
-    rows = call.simulate(source, out, student, 100, (80, 60))
+    rows = call.simulate(source, out, call_s, 100, (80, 60))
 
     def never(constant: str) -> None:
         raise AssertionError(constant)
@@ -131,13 +118,13 @@ def test_a_black_frame_decides_nothing(tmp_path: Path, student: sharpen.Sharpene
     assert "received no error" in call.summary([equal])
 
 
-def test_a_table_that_is_there_is_kept(clip: Path, tmp_path: Path, student: sharpen.Sharpener) -> None:
+def test_a_table_that_is_there_is_kept(clip: Path, tmp_path: Path, call_s: Sharpener) -> None:
     mine, out = tmp_path / "out.json", tmp_path / "out.mp4"
     mine.write_text("mine")
     with pytest.raises(KdsharpError, match=r"out\.json is there already"):
-        call.simulate(clip, out, student, 300, (160, 120))
+        call.simulate(clip, out, call_s, 300, (160, 120))
     assert mine.read_text() == "mine" and not out.exists()
-    call.simulate(clip, out, student, 300, (160, 120), force=True)
+    call.simulate(clip, out, call_s, 300, (160, 120), force=True)
     assert len(json.loads(mine.read_text())) == COUNT
 
 

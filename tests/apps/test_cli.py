@@ -2,13 +2,15 @@
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kdsharp import data, recipes, student
-from kdsharp.apps.cli import main
+from kdsharp.apps.cli import COMMANDS, main
 from kdsharp.deploy import runtime, sharpen
 from kdsharp.disk import checkpoints
 from kdsharp.distill import pipeline, targets
@@ -39,26 +41,37 @@ def test_override_changes_one_value_and_refuses_unknown_ones() -> None:
             recipes.override(base, [wrong])
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "",
-        "course",
-        "download",
-        "targets",
-        "train",
-        "evaluate",
-        "ablate",
-        "speed",
-        "export",
-        "sharpen",
-        "call",
-    ],
-)
+@pytest.mark.parametrize("command", ["", *(module.__name__.rpartition(".")[2] for module in COMMANDS)])
 def test_help_reads(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*command.split(), "--help"])
     assert stopped.value.code == 0 and "usage: kdsharp" in capsys.readouterr().out
+
+
+def test_help_is_instant() -> None:
+    """It imports nothing that takes longer than the help itself."""
+    program = "import sys; from kdsharp.apps.cli import main\ntry: main(['--help'])\n"
+    program += (
+        "except SystemExit: print(sorted({'numpy', 'torch', 'cv2', 'PIL', 'onnxruntime'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\n[]\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "said"),
+    [
+        ("train video-call --profile quick", "torch", "This needs the extra: pip install 'kdsharp[train]'."),
+        ("web", "flask", "The page needs the extra: pip install 'kdsharp[web]'."),
+        ("call in.mp4 out.mp4", "av", "Videos need the extra: pip install 'kdsharp[video]'."),
+    ],
+    ids=["torch", "flask", "av"],
+)
+def test_what_is_not_installed_is_named_by_its_extra(command: str, package: str, said: str) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None\n"  # as Python marks what cannot be imported
+    program += f"from kdsharp.apps.cli import main; sys.exit(main({command.split()}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"kdsharp: {said}\n")
 
 
 def test_a_published_network_teaches_by_its_name(tmp_path: Path) -> None:

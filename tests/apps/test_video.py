@@ -5,27 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import Nothing, decoded, framed, luma, panned, tone, write
 
-from kdsharp import data
+import kdsharp
 from kdsharp.apps.cli import main
-from kdsharp.deploy import sharpen
+from kdsharp.deploy import Sharpener, load_student
 from kdsharp.errors import KdsharpError
 
 av = pytest.importorskip("av")
 
-from kdsharp.apps import video, video_encoder, video_frames  # noqa: E402 (they are of use with PyAV only)
+from kdsharp.apps import video  # noqa: E402 (it is of use with PyAV only)
+from kdsharp.apps.video import encoder, frames  # noqa: E402
 
 WIDTH, HEIGHT, COUNT = 178, 100, 40
-
-
-@pytest.fixture(scope="module")
-def student() -> sharpen.Sharpener:
-    return sharpen.load_student("call-s", engine="onnx")
-
-
-def pictures() -> list[np.ndarray]:
-    photo = data.read_image(data.embedded_photos("val")[0])
-    return [np.ascontiguousarray(photo[n : n + HEIGHT, 60 : 60 + WIDTH]) for n in range(COUNT)]
 
 
 def write_clip(
@@ -38,35 +30,18 @@ def write_clip(
     pixels: str = "yuv420p",
 ) -> Path:
     """A clip of a moving face at 25 frames a second (or at `times` in ms), with a tone."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(
-            "libx264", rate=25, options={"crf": "16", "g": "10", "preset": "ultrafast"}
-        )
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
-        stream.codec_context.time_base = Fraction(1, 1000)
-        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, 2 if full else 1
+
+    def described(_: object, stream: av.VideoStream) -> list:
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, 1 + full
         if rotation:
             stream.set_display_rotation(rotation)
-        tone = container.add_stream("aac", rate=44100) if sound else None
-        for number, picture in enumerate(pictures()):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame = frame.reformat(format=pixels, dst_colorspace=matrix, dst_color_range=2 if full else 1)
-            frame.pts, frame.time_base = (times or range(0, 40 * COUNT, 40))[number], Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        for number in range(60 if sound else 0):
-            wave = np.sin(2 * np.pi * 440 * (np.arange(1024) + 1024 * number) / 44100).astype(np.float32)
-            block = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
-            block.sample_rate, block.pts = 44100, 1024 * number
-            container.mux(tone.encode(block))
-        if sound:
-            container.mux(tone.encode(None))
-    return path
+        return []
 
-
-def frames(path: Path) -> list:
-    with av.open(str(path)) as container:
-        return list(container.decode(container.streams.video[0]))
+    colours = {"format": pixels, "dst_colorspace": matrix, "dst_color_range": 1 + full}
+    pictures = zip(times or range(0, 40 * COUNT, 40), panned(WIDTH, HEIGHT, COUNT), strict=True)
+    shown = [framed(picture, time, Fraction(1, 1000), **colours) for time, picture in pictures]
+    options = {"crf": "16", "g": "10", "preset": "ultrafast"}
+    return write(path, shown, options=options, before=described, sound="aac" if sound else "")
 
 
 def packets(path: Path) -> list[tuple]:
@@ -79,46 +54,31 @@ def packets(path: Path) -> list[tuple]:
         ]
 
 
-def luma(frame: av.VideoFrame) -> np.ndarray:
-    return video_frames.plane(frame.planes[0], frame.format.components[0].bits)
-
-
 def full_range(studio: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((studio.astype(float) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 
-class Nothing:
-    """A student that leaves everything alone."""
-
-    scale = 1
-
-    def luma(self, plane: np.ndarray) -> np.ndarray:
-        return plane
-
-    deep_luma = luma
-
-
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
-def test_frames_times_and_sound_stay(suffix: str, tmp_path: Path, student: sharpen.Sharpener) -> None:
+def test_frames_times_and_sound_stay(suffix: str, tmp_path: Path, call_s: Sharpener) -> None:
     source = write_clip(tmp_path / f"in{suffix}")
-    assert video.sharpen_video(source, tmp_path / f"out{suffix}", student) == COUNT
-    before, after = frames(source), frames(tmp_path / f"out{suffix}")
+    assert video.sharpen_video(source, tmp_path / f"out{suffix}", call_s) == COUNT
+    before, after = decoded(source), decoded(tmp_path / f"out{suffix}")
     assert [frame.time for frame in after] == pytest.approx([frame.time for frame in before], abs=1e-3)
     assert packets(tmp_path / f"out{suffix}") == packets(source)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"in{suffix}", f"out{suffix}"]
 
 
 def test_what_comes_out_is_sharper_and_its_chroma_the_same(
-    tmp_path: Path, student: sharpen.Sharpener
+    tmp_path: Path, nearly_lossless: None, call_s: Sharpener
 ) -> None:
     source = write_clip(tmp_path / "in.mp4", sound=False)
-    video.sharpen_video(source, tmp_path / "out.mp4", student, quality=4)
-    before, after = frames(source)[20], frames(tmp_path / "out.mp4")[20]
-    wanted = student.luma(full_range(luma(before)))
+    video.sharpen_video(source, tmp_path / "out.mp4", call_s)
+    before, after = decoded(source)[20], decoded(tmp_path / "out.mp4")[20]
+    wanted = call_s.luma(full_range(luma(before)))
     assert np.abs(full_range(luma(after)).astype(int) - wanted).mean() < 1.5
     assert np.abs(luma(after).astype(int) - luma(before)).mean() > 0.5
     for one, two in zip(before.planes[1:], after.planes[1:], strict=True):
-        assert np.abs(video_frames.plane(one).astype(int) - video_frames.plane(two)).mean() < 1
+        assert np.abs(frames.plane(one).astype(int) - frames.plane(two)).mean() < 1
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12])
@@ -132,18 +92,20 @@ def test_a_luma_that_the_network_leaves_alone_comes_back_exactly(full: bool, bit
     values = np.arange(1 << bits)
     luma(frame)[:] = (values if full else values.clip(16 * unit, 235 * unit)).astype(luma(frame).dtype)
     for plane in frame.planes[1:]:
-        video_frames.plane(plane, bits)[:] = 77 * unit
-    out = video_frames.sharp(frame, Nothing(), 1.0, video_encoder.Pictures(pixels, bits, "libx264"))
+        frames.plane(plane, bits)[:] = 77 * unit
+    out = frames.sharp(frame, Nothing(), 1.0, encoder.Pictures(pixels, bits, "libx264"))
     assert np.array_equal(luma(out), luma(frame))
-    assert (video_frames.plane(out.planes[1], bits) == 77 * unit).all()
+    assert (frames.plane(out.planes[1], bits) == 77 * unit).all()
     assert out.color_range == frame.color_range
 
 
 @pytest.mark.parametrize(("matrix", "full"), [(1, False), (5, True), (6, False)])
-def test_matrix_and_range_stay(matrix: int, full: bool, tmp_path: Path, student: sharpen.Sharpener) -> None:
+def test_matrix_and_range_stay(
+    matrix: int, full: bool, tmp_path: Path, nearly_lossless: None, call_s: Sharpener
+) -> None:
     source = write_clip(tmp_path / "in.mp4", sound=False, matrix=matrix, full=full)
-    video.sharpen_video(source, tmp_path / "out.mp4", student, strength=0.0, quality=4)
-    before, after = frames(source)[0], frames(tmp_path / "out.mp4")[0]
+    video.sharpen_video(source, tmp_path / "out.mp4", call_s, strength=0.0)
+    before, after = decoded(source)[0], decoded(tmp_path / "out.mp4")[0]
     assert (
         (after.colorspace, after.color_range) == (before.colorspace, before.color_range) == (matrix, 1 + full)
     )
@@ -152,23 +114,23 @@ def test_matrix_and_range_stay(matrix: int, full: bool, tmp_path: Path, student:
 
 
 @pytest.mark.parametrize("rotation", [90, -90, 180])
-def test_rotation_stays(rotation: int, tmp_path: Path, student: sharpen.Sharpener) -> None:
+def test_rotation_stays(rotation: int, tmp_path: Path, call_s: Sharpener) -> None:
     source = write_clip(tmp_path / "in.mp4", sound=False, rotation=rotation)
-    video.sharpen_video(source, tmp_path / "out.mp4", student)
-    assert frames(tmp_path / "out.mp4")[0].rotation == frames(source)[0].rotation != 0
+    video.sharpen_video(source, tmp_path / "out.mp4", call_s)
+    assert decoded(tmp_path / "out.mp4")[0].rotation == decoded(source)[0].rotation != 0
 
 
-def test_a_variable_frame_rate_stays_variable(tmp_path: Path, student: sharpen.Sharpener) -> None:
+def test_a_variable_frame_rate_stays_variable(tmp_path: Path, call_s: Sharpener) -> None:
     times = np.cumsum([0, *np.random.default_rng(0).integers(10, 200, COUNT - 1)]).tolist()
     source = write_clip(tmp_path / "in.mp4", times=times, sound=False)
-    video.sharpen_video(source, tmp_path / "out.mp4", student)
-    assert [frame.time for frame in frames(tmp_path / "out.mp4")] == pytest.approx(
+    video.sharpen_video(source, tmp_path / "out.mp4", call_s)
+    assert [frame.time for frame in decoded(tmp_path / "out.mp4")] == pytest.approx(
         [time / 1000 for time in times], abs=2e-3
     )
 
 
 def test_broken_packets_are_survived(
-    tmp_path: Path, student: sharpen.Sharpener, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, call_s: Sharpener, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A third of the file is noise: what can be decoded comes out, in order."""
     source = write_clip(tmp_path / "in.mkv", sound=False)
@@ -176,33 +138,29 @@ def test_broken_packets_are_survived(
     start = len(damaged) // 3
     damaged[start : 2 * start] = np.random.default_rng(1).bytes(start)
     source.write_bytes(damaged)
-    count = video.sharpen_video(source, tmp_path / "out.mkv", student)
-    times = [frame.time for frame in frames(tmp_path / "out.mkv")]
+    count = video.sharpen_video(source, tmp_path / "out.mkv", call_s)
+    times = [frame.time for frame in decoded(tmp_path / "out.mkv")]
     assert 5 < count <= COUNT and times == sorted(times)
 
 
 def test_upscaling(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mkv", sound=False, pixels="yuv444p")
-    twice = sharpen.load_student("x2-s", engine="onnx")
-    assert video.sharpen_video(source, tmp_path / "out.mp4", twice) == COUNT
-    frame = frames(tmp_path / "out.mp4")[0]
+    assert kdsharp.sharpen_video(source, tmp_path / "out.mp4", "x2-s") == COUNT  # a name will do
+    frame = decoded(tmp_path / "out.mp4")[0]
     assert (frame.width, frame.height, frame.format.name) == (2 * WIDTH, 2 * HEIGHT, "yuv444p")
 
 
 @pytest.mark.parametrize(
     "fault", ["text", "sound only", "same file", "there already", "wrong name", "network fails"]
 )
-def test_faults_leave_nothing_behind(fault: str, tmp_path: Path, student: sharpen.Sharpener) -> None:
-    source, out = write_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+def test_faults_leave_nothing_behind(fault: str, tmp_path: Path, call_s: Sharpener) -> None:
+    source, out, student = write_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4", call_s
     if fault == "text":
         source.write_text("no video")
     elif fault == "sound only":
         with av.open(str(source), "w") as container:
-            tone = container.add_stream("aac", rate=44100)
-            block = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-            block.sample_rate = 44100
-            container.mux(tone.encode(block))
-            container.mux(tone.encode(None))
+            for packet in tone(container.add_stream("aac", rate=48000), 0.1):
+                container.mux(packet)
     elif fault == "same file":
         out = source
     elif fault == "there already":
@@ -210,7 +168,7 @@ def test_faults_leave_nothing_behind(fault: str, tmp_path: Path, student: sharpe
     elif fault == "wrong name":
         out = tmp_path / "out.txt"
     else:
-        student = sharpen.load_student("x4-m", engine="onnx")  # of colours
+        student = load_student("x4-m", engine="onnx")  # of colours
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(KdsharpError):
         video.sharpen_video(source, out, student)

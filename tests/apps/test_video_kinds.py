@@ -2,87 +2,21 @@
 
 import logging
 import threading
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from clips import COUNT, Nothing, decoded, luma, moving, write
 
 from kdsharp.apps.cli import main
 from kdsharp.errors import KdsharpError
 
 av = pytest.importorskip("av")
 
-from kdsharp.apps import video, video_frames  # noqa: E402 (they are of use with PyAV only)
-
-COUNT = 8
-
-
-class Nothing:
-    """A student that leaves everything alone, of any bits and at once."""
-
-    scale = 1
-
-    def luma(self, plane: np.ndarray) -> np.ndarray:
-        return plane
-
-    deep_luma = luma
-
-
-def moving(width: int, height: int, pixels: str = "yuv420p", count: int = COUNT) -> list:
-    """Frames of a slanted ramp that moves, at 25 a second."""
-    across, down = np.meshgrid(np.arange(width), np.arange(height))
-    made = []
-    for number in range(count):
-        ramp = ((across + 2 * down + 5 * number) % 200 + 20).astype(np.uint8)
-        colours = np.dstack([ramp, 255 - ramp, np.full_like(ramp, 90)])
-        frame = av.VideoFrame.from_ndarray(colours, format="rgb24")
-        if pixels != "rgb24":
-            frame = frame.reformat(format=pixels)
-        frame.pts, frame.time_base = number, Fraction(1, 25)
-        made.append(frame)
-    return made
-
-
-def write(
-    path: Path,
-    frames: list | None = None,
-    codec: str = "libx264",
-    options: dict | None = None,
-    before: Callable[[Any, Any], list] | None = None,
-    sound: str = "",
-    flags: int = 0,
-    container: dict | None = None,
-) -> Path:
-    """A clip; `before(container, stream)` adds what else it holds, and returns its packets."""
-    frames = frames or moving(96, 64)
-    with av.open(str(path), "w", container_options=container or {}) as made:
-        stream = made.add_stream(codec, rate=25, options={"crf": "10"} | (options or {}))
-        stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, frames[0].format.name
-        stream.codec_context.time_base, stream.codec_context.flags = (
-            Fraction(1, 25),
-            stream.codec_context.flags | flags,
-        )
-        tone = made.add_stream(sound, rate=48000) if sound else None
-        held = before(made, stream) if before else []
-        coded = [packet for frame in [*frames, None] for packet in stream.encode(frame)]
-        for packet in [*coded, *held]:
-            made.mux(packet)
-        if tone:
-            for number in range(16):
-                wave = np.sin(np.arange(1024) / 9).astype(np.float32)
-                block = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
-                block.sample_rate, block.pts = 48000, 1024 * number
-                made.mux(tone.encode(block))
-            made.mux(tone.encode(None))
-    return path
-
-
-def decoded(path: Path) -> list:
-    with av.open(str(path)) as opened:
-        return list(opened.decode(opened.streams.video[0]))
+from kdsharp.apps import video  # noqa: E402 (it is of use with PyAV only)
+from kdsharp.apps.video import encoder, frames  # noqa: E402
 
 
 def about(path: Path) -> list[tuple]:
@@ -102,9 +36,9 @@ def warnings(caplog: pytest.LogCaptureFixture) -> str:
 
 @pytest.mark.parametrize("ending", [".mp4", ".mkv", ".webm"])
 @pytest.mark.parametrize("size", [(97, 65), (97, 64), (96, 65)])
-def test_odd_sides_stay(ending: str, size: tuple[int, int], tmp_path: Path) -> None:
+def test_odd_sides_stay(ending: str, size: tuple[int, int], tmp_path: Path, nearly_lossless: None) -> None:
     source = write(tmp_path / "in.webm", moving(*size), "libvpx-vp9")
-    assert video.sharpen_video(source, tmp_path / f"out{ending}", Nothing(), quality=4) == COUNT
+    assert video.sharpen_video(source, tmp_path / f"out{ending}", Nothing()) == COUNT
     before, after = decoded(source), decoded(tmp_path / f"out{ending}")
     assert (after[0].width, after[0].height) == size
     for one, two in zip(before, after, strict=True):
@@ -125,24 +59,29 @@ def test_odd_sides_stay(ending: str, size: tuple[int, int], tmp_path: Path) -> N
     ],
 )
 def test_bits_and_sampling_stay_or_are_said(
-    pixels: str, ending: str, kept: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    pixels: str,
+    ending: str,
+    kept: str,
+    tmp_path: Path,
+    nearly_lossless: None,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     source = write(tmp_path / "in.mkv", moving(96, 64, pixels))
-    video.sharpen_video(source, tmp_path / f"out{ending}", Nothing(), quality=4)
+    video.sharpen_video(source, tmp_path / f"out{ending}", Nothing())
     assert decoded(tmp_path / f"out{ending}")[0].format.name == kept
     assert ("2 of 10 bits" in warnings(caplog)) == (pixels != kept)
 
 
-def test_ten_bits_are_finer_than_eight(tmp_path: Path) -> None:
+def test_ten_bits_are_finer_than_eight(tmp_path: Path, nearly_lossless: None) -> None:
     """A ramp with a step of 1 of 1023 keeps its steps, which 8 bits would merge by fours."""
     frame = av.VideoFrame(256, 64, "yuv420p10le")
-    video_frames.plane(frame.planes[0], 10)[:] = np.arange(300, 556)
+    luma(frame)[:] = np.arange(300, 556)
     for plane in frame.planes[1:]:
-        video_frames.plane(plane, 10)[:] = 512
+        frames.plane(plane, 10)[:] = 512
     frame.pts, frame.time_base = 0, Fraction(1, 25)
     source = write(tmp_path / "in.mkv", [frame], options={"qp": "0", "crf": "-1"})
-    video.sharpen_video(source, tmp_path / "out.mkv", Nothing(), quality=0)
-    assert len(np.unique(video_frames.plane(decoded(tmp_path / "out.mkv")[0].planes[0], 10))) > 200
+    video.sharpen_video(source, tmp_path / "out.mkv", Nothing())
+    assert len(np.unique(luma(decoded(tmp_path / "out.mkv")[0]))) > 200
 
 
 def test_hdr_stays(tmp_path: Path) -> None:
@@ -165,9 +104,9 @@ def test_hdr_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bottom", [False, True])
 def test_fields_stay(bottom: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     # x264 asks each frame which field comes first, and only a filter of FFmpeg's can mark it so.
-    frames = [through(frame, "setfield", "bff" if bottom else "tff") for frame in moving(96, 64)]
+    fields = [through(frame, "setfield", "bff" if bottom else "tff") for frame in moving(96, 64)]
     told = {"x264-params": f"{'bff' if bottom else 'tff'}=1"}
-    source = write(tmp_path / "in.mp4", frames, options=told, flags=av.codec.context.Flags.interlaced_dct)
+    source = write(tmp_path / "in.mp4", fields, options=told, flags=av.codec.context.Flags.interlaced_dct)
     assert decoded(source)[0].interlaced_frame
     video.sharpen_video(source, tmp_path / "out.mp4", Nothing())
     assert all(frame.interlaced_frame for frame in decoded(tmp_path / "out.mp4"))
@@ -202,14 +141,13 @@ def test_each_field_is_sharpened_by_itself() -> None:
 
     frame = av.VideoFrame(32, 16, "yuv420p")
     frame.color_range = 2
-    luma = video_frames.plane(frame.planes[0])
-    luma[::2], luma[1::2] = 10, 200
+    luma(frame)[::2], luma(frame)[1::2] = 10, 200
     for plane in frame.planes[1:]:
-        video_frames.plane(plane)[:] = 128
+        frames.plane(plane)[:] = 128
     frame.pts, frame.time_base = 0, Fraction(1, 25)
     marked = through(frame, "setfield", "tff")
-    chosen = video.video_encoder.Pictures("yuv420p", 8, "libx264", interlaced=True)
-    found = video_frames.plane(video_frames.sharp(marked, Mean(), 1.0, chosen).planes[0])
+    chosen = encoder.Pictures("yuv420p", 8, "libx264", interlaced=True)
+    found = luma(frames.sharp(marked, Mean(), 1.0, chosen))
     assert seen == [(8, 32), (8, 32)] and (found[::2] == 10).all() and (found[1::2] == 200).all()
 
 
@@ -378,7 +316,7 @@ def test_transparency_that_goes_is_said(tmp_path: Path, caplog: pytest.LogCaptur
     clear = moving(96, 64, "yuva420p")
     for number, value in enumerate((255, 100)):
         for frame in clear:
-            video_frames.plane(frame.planes[3])[:] = value
+            frames.plane(frame.planes[3])[:] = value
         source = write(tmp_path / f"{number}.mkv", clear, "ffv1")
         video.sharpen_video(source, tmp_path / f"out{number}.mp4", Nothing())
         assert ("transparency" in warnings(caplog)) == (value < 255)
@@ -405,7 +343,7 @@ def test_pyavs_own_errors_are_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     def broken(*_: Any) -> None:
         raise ValueError("'mp4' format does not support 'nonsense' codec")
 
-    monkeypatch.setattr(video.video_encoder, "add", broken)
+    monkeypatch.setattr(encoder, "add", broken)
     with pytest.raises(KdsharpError, match=r"in\.mp4.*nonsense"):
         video.sharpen_video(source, tmp_path / "out.mp4", Nothing())
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]

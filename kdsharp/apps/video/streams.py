@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from kdsharp.errors import KdsharpError
+
 log = logging.getLogger(__name__)
 
 Route = Callable[[Any], list]  # a packet that was read (None at the end) to those that are written
@@ -23,8 +25,11 @@ _OF_THE_FILE = (
 
 
 def picture(given: Any) -> Any:
-    """The video stream that is sharpened, which is no cover; None if there is none."""
-    return next((stream for stream in given.streams.video if not is_cover(stream)), None)
+    """The video stream that is sharpened, which is no cover. Raises KdsharpError if there is none."""
+    for stream in given.streams.video:
+        if not is_cover(stream):
+            return stream
+    raise KdsharpError(f"{given.name} holds no video.")
 
 
 def is_cover(stream: Any) -> bool:

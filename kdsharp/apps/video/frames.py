@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kdsharp.apps.video_encoder import Pictures, is_full, planar
+from kdsharp.apps.video.encoder import Pictures, is_full, planar
 from kdsharp.deploy.sharpen import Sharpener
 
 # Luma of the studio range, 16 to 235, and of the full range that the students know.

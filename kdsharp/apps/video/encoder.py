@@ -11,6 +11,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+QUALITY = 20  # of sharpened pictures: x264's constant rate factor, from 0 (lossless) to 51
 FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
 _BT709 = 1  # FFmpeg's AVCOL_SPC_BT709, for pictures that come as RGB
 _RGB = 0
@@ -89,13 +90,13 @@ def _has_alpha(frame: Any) -> bool:
     return min(bytes(frame.reformat(format="rgba").planes[0])[3::4]) < 255
 
 
-def add(made: Any, pictures: Any, first: Any, chosen: Pictures, scale: int, quality: int, preset: str) -> Any:
+def add(made: Any, pictures: Any, first: Any, chosen: Pictures, scale: int) -> Any:
     """A stream of the container `made` for frames like `first`, with the times, rotation and colours that were read."""
     from av.codec.context import Flags
 
     # Streams of a constant rate, as AVI's are, count frames; all others keep the clock of what was read.
     rate = Fraction(pictures.average_rate or 25)
-    told = options(chosen.codec, quality, preset, _parameters(chosen.codec, first))
+    told = options(chosen.codec, QUALITY, _parameters(chosen.codec, first))
     written = made.add_stream(chosen.codec, rate=rate, options=told, bit_rate=0)
     written.width, written.height, written.pix_fmt = first.width * scale, first.height * scale, chosen.pixels
     context, before = written.codec_context, pictures.codec_context
@@ -135,11 +136,11 @@ def is_full(frame: Any) -> bool:
     return frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj")
 
 
-def options(codec: str, quality: int, preset: str, parameters: str = "") -> dict[str, str]:
-    """Options of x264 for its constant rate factor (0 to 51) and preset, or their like for VP9; x265 takes the same."""
+def options(codec: str, quality: int, parameters: str = "") -> dict[str, str]:
+    """Options of x264 for its constant rate factor (0, lossless, to 51), or their like for VP9; x265 takes the same."""
     if codec == "libvpx-vp9":  # its scale ends at 63; "good" takes ten times as long for a tenth fewer bytes
         return {"crf": str(quality * 63 // 51), "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
-    chosen = {"crf": str(quality), "preset": preset}
+    chosen = {"crf": str(quality), "preset": "veryfast"}
     return chosen | ({f"{codec.removeprefix('lib')}-params": parameters} if parameters else {})
 
 

@@ -1,0 +1,27 @@
+"""Tiles cover a picture, and put together they are what the whole would have been."""
+
+import numpy as np
+import pytest
+
+from kdsharp.data.tiles import spans
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 64, 100, 257])
+@pytest.mark.parametrize(("tile", "step"), [(32, 32), (32, 24), (40, 8)])
+@pytest.mark.parametrize("scale", [1, 3])
+def test_tiles_put_together_are_the_whole(length: int, tile: int, step: int, scale: int) -> None:
+    """Beside a filter that looks 5 pixels far, tiles that see 5 more leave no seam."""
+    line = np.random.default_rng(0).random(length)
+
+    def blurred_and_enlarged(part: np.ndarray) -> np.ndarray:
+        return np.convolve(np.pad(part, 5), np.arange(11.0), "valid").repeat(scale)
+
+    result, covered = np.full(length * scale, np.nan), np.zeros(length, int)
+    for span in spans(length, tile, step, context=5):
+        assert span.end - span.start <= tile
+        covered[span.place()] += 1
+        result[span.place(scale)] = blurred_and_enlarged(line[span.seen])[span.kept(scale)]
+    np.testing.assert_allclose(result, blurred_and_enlarged(line), rtol=1e-12)
+    assert covered.min() == 1
+    if step == tile:
+        assert covered.max() == 1
