@@ -1,15 +1,17 @@
 """Keep the notebooks in shape: without arguments it checks them, with --fix it mends what it can.
 
 The shape: a bootstrap cell that is the same everywhere, one cell tagged `parameters` whose profile (and, where
-something is made or looked for, kept folder) is a form field of Colab, one status line, short cells, no outputs, a
-badge that opens the notebook in Colab, and a GPU there. The repository's owner and name come from pyproject.toml,
-and from there only.
+something is made or looked for, kept folder) is a form field of Colab, one call that begins, short cells and lines, no
+outputs, a badge that opens the notebook in Colab, and a GPU there. Of kdsharp a notebook uses the face, the toolbox
+and one wing at most. The repository's owner and name come from pyproject.toml, and from there only.
 """
 
 import argparse
+import ast
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -18,17 +20,18 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parent.parent
 MAX_CODE_CELLS = 25
 MAX_LINES = 15
-MAX_BOOTSTRAP_LINES = 8
+MAX_COLUMNS = 88
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name})"
 )
-SOURCE = '"kdsharp[openvino,restormer,video,web] @ git+{url}"'
 BOOTSTRAP = """\
 import importlib.util, os, subprocess, sys
-lent = {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & os.environ.keys()  # a machine of Colab or Kaggle
+# On a machine of Colab or Kaggle kdsharp is installed first.
+lent = {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & os.environ.keys()
 if lent and importlib.util.find_spec("kdsharp") is None:
-    source = os.environ.get("KDSHARP_SOURCE", {source})
+    source = "kdsharp[colab] @ git+{url}"
+    source = os.environ.get("KDSHARP_SOURCE", source)
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)"""
 PROFILE = 'profile: str = "auto"  # @param ["auto", "quick", "medium", "full"]'
 KEEP_IN = 'keep_in: str = ""  # @param {type:"string"}'
@@ -41,7 +44,8 @@ _BADGE_SHAPE = re.compile(
     r"\[!\[Open in Colab\]\([^)]*\)\]"
     r"\(https://colab\.research\.google\.com/github/[^/)]+/[^/)]+/blob/[^/)]+/notebooks/(?P<name>[^)]*)\)"
 )
-_SOURCE_SHAPE = re.compile(r'"kdsharp\[[a-z,]*\] @ git\+https://github\.com/[^"]*"')
+_FENCED = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_TOOLBOX = "kdsharp.course"
 
 
 def repository(root: Path = ROOT) -> str:
@@ -57,7 +61,7 @@ def badge(name: str, url: str) -> str:
 
 def bootstrap(url: str) -> str:
     """The cell that installs kdsharp on Colab and Kaggle and does nothing elsewhere."""
-    return BOOTSTRAP.format(source=SOURCE.format(url=url))
+    return BOOTSTRAP.format(url=url)
 
 
 def problems(notebook: NotebookNode, name: str, url: str) -> list[str]:
@@ -71,8 +75,6 @@ def problems(notebook: NotebookNode, name: str, url: str) -> list[str]:
         found.append("the first cell lacks the badge of this notebook and repository (run with --fix)")
     if not code or code[0].source != bootstrap(url):
         found.append("the first code cell is not the bootstrap cell (run with --fix, or copy it)")
-    elif len(code[0].source.splitlines()) > MAX_BOOTSTRAP_LINES:
-        found.append(f"the bootstrap cell has more than {MAX_BOOTSTRAP_LINES} lines")
     tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         found.append(f"{len(tagged)} cells are tagged 'parameters' instead of one")
@@ -80,8 +82,8 @@ def problems(notebook: NotebookNode, name: str, url: str) -> list[str]:
         fields = [PROFILE] if name[:2] in WITHOUT_KEEPING else [PROFILE, KEEP_IN]
         lines = tagged[0].source.splitlines()
         found += [f"the parameters cell lacks the line: {field}" for field in fields if field not in lines]
-    if len(code) < 3 or not code[2].source.endswith("\nprint(here.status)"):
-        found.append("the third code cell does not begin and print(here.status), see kdsharp.start")
+    if len(code) < 3 or not code[2].source.rpartition("\n")[2].startswith("here = begin("):
+        found.append("the third code cell does not end with here = begin(...), see kdsharp.course")
     if {key: notebook.metadata.get(key) for key in GPU} != GPU:
         found.append("it asks Colab for no GPU (run with --fix)")
     if len(code) > MAX_CODE_CELLS:
@@ -95,7 +97,58 @@ def problems(notebook: NotebookNode, name: str, url: str) -> list[str]:
             found.append(f"code cell {number} has outputs (run with --fix)")
     if "widgets" in notebook.metadata:
         found.append("widget state is saved (run with --fix)")
+    return found + long_lines(notebook) + foreign_imports(notebook)
+
+
+def code_of(notebook: NotebookNode) -> Iterator[tuple[int, str]]:
+    """All Python of a notebook with the number of its cell: code cells, and what is fenced in text (solutions)."""
+    for number, cell in enumerate(notebook.cells):
+        for source in [cell.source] if cell.cell_type == "code" else _FENCED.findall(cell.source):
+            yield number, source
+
+
+def long_lines(notebook: NotebookNode) -> list[str]:
+    """Lines of code that do not fit beside a notebook's margin, one sentence each."""
+    return [
+        f"cell {number} has a line of {len(line)} columns, more than {MAX_COLUMNS}: {line.strip()[:40]}..."
+        for number, source in code_of(notebook)
+        for line in source.splitlines()
+        if len(line) > MAX_COLUMNS
+    ]
+
+
+def foreign_imports(notebook: NotebookNode) -> list[str]:
+    """What a notebook takes of kdsharp beside its face (`kdsharp.psnr`), the toolbox and one wing; empty is good."""
+    try:
+        trees = [ast.parse(source) for _, source in code_of(notebook)]
+    except SyntaxError as error:
+        return [f"a cell or solution is not Python: {error.msg}: {(error.text or '').strip()}"]
+    names = {name for tree in trees for name in _names_of_kdsharp(tree)}
+    wings = {name.split(".")[1] for name in names if not f"{name}.".startswith(f"{_TOOLBOX}.")}
+    found = [
+        f"it imports {name}, which is no wing: write kdsharp.{name}" for name in sorted(wings - _wings())
+    ]
+    if len(more := sorted(wings & _wings())) > 1:
+        found.append(f"it imports {', '.join(more)}: one wing beside the face and {_TOOLBOX} is enough")
     return found
+
+
+def _names_of_kdsharp(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of what code takes of the package (`kdsharp.data.read_image`), by import or by attribute."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{item.name}" for item in node.names]
+        elif isinstance(node, ast.Import):
+            names = [item.name for item in node.names]
+        elif isinstance(node, ast.Attribute) and node.attr in _wings():
+            names = [ast.unparse(node)]
+        else:
+            continue
+        yield from (name for name in names if name.startswith("kdsharp."))
+
+
+def _wings() -> set[str]:
+    return {path.parent.name for path in (ROOT / "kdsharp").glob("*/__init__.py")}
 
 
 def fixed(notebook: NotebookNode, url: str) -> NotebookNode:
@@ -113,7 +166,8 @@ def fixed(notebook: NotebookNode, url: str) -> NotebookNode:
             cell.outputs, cell.execution_count = [], None
             for key in _RUN_TRACES & cell.metadata.keys():
                 del cell.metadata[key]
-            cell.source = _SOURCE_SHAPE.sub(SOURCE.format(url=url), cell.source)
+            if cell.source.startswith(BOOTSTRAP.partition("\n")[0]):
+                cell.source = bootstrap(url)
         else:
             cell.source = _BADGE_SHAPE.sub(lambda m: BADGE.format(slug=slug, name=m["name"]), cell.source)
     return notebook

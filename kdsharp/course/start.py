@@ -1,19 +1,23 @@
 """How a notebook begins: on which machine, with which profile, what is kept where, and is the reader's student here?
 
-Every badge of Colab opens a new machine. `begin` brings back what an earlier notebook left in the kept folder, and its
-`status` says in one line what is there and what is taken instead.
+Every badge of Colab opens a new machine. `begin` brings back what an earlier notebook left in the kept folder, and
+says in one line what is there and what is taken instead. What it returns knows where the course's files belong.
 """
 
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from kdsharp import recipes
+from kdsharp import data, recipes
 from kdsharp.disk import files, keep
 from kdsharp.errors import KdsharpError
+
+if TYPE_CHECKING:  # not loaded for a notebook that draws nothing
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +33,8 @@ class Start:
     """What a notebook works with.
 
     `device` is cuda or cpu; `course` the folder of all that the course writes; `suffix` ends the names of this
-    profile's folders in it; `student` is the file of the reader's own student, None where notebook 05 has not run.
+    profile's runs in it; `student` is the file of the reader's own student, None where notebook 05 has not run;
+    `published` names the published student of the same system, None where there is none.
     """
 
     profile: str
@@ -37,11 +42,44 @@ class Start:
     course: Path
     suffix: str
     student: Path | None
+    published: str | None
     status: str
+
+    def photos(self, split: str) -> list[Path]:
+        """This profile's photographs to learn from (`train`), or held out (`val`); downloads what is missing."""
+        return data.photos_for(self.profile, split)
+
+    def folder(self, run: str) -> Path:
+        """The folder of a run of this profile: a run of `medium` takes nothing from one of `quick`."""
+        return self.course / f"{run}{self.suffix}"
+
+    def write(self, name: str, value: Any) -> Path:
+        """Write JSON to the file `name` of the course's folder (`results/speed.json`, say), and keep a copy."""
+        files.write_json(self.course / name, value)
+        return self.keep(self.course / name)
+
+    def save(self, figure: "Figure", name: str) -> Path:
+        """Write a figure to the file `name` of the course's folder, as PNG."""
+        from kdsharp.course.figures import (
+            save,  # loads matplotlib, which a notebook that begins may not need yet
+        )
+
+        return save(figure, self.course / name)
+
+    def keep(self, path: Path) -> Path:
+        """Copy a file into the kept folder, where there is one, for the notebooks that follow."""
+        keep.store(path)
+        return path
+
+    def relative(self, path: Path) -> Path:
+        """A path as it is printed: without what lies above the course's checkout."""
+        return path.relative_to(files.root())
 
 
 def begin(profile: str = AUTO, keep_in: str = "", system: str = "video-call", run: str = "student") -> Start:
     """Settle the profile and the kept folder, and bring back what is kept of run `run`'s student and of the results.
+
+    Prints the status line: machine, profile, teacher, the reader's student, the kept folder.
 
     Args:
         profile: one of `recipes.PROFILES`; `auto` takes KDSHARP_PROFILE where it is set, else what was chosen with the
@@ -61,15 +99,17 @@ def begin(profile: str = AUTO, keep_in: str = "", system: str = "video-call", ru
     student = course / f"{run}{suffix}" / "student.safetensors"
     keep.fetch(student)  # training brings back the rest of its run itself
     keep.fetch_all(course / "results")
+    published = recipes.published_for(system)
     parts = [
         _machine(gpus),
         f"profile {chosen} ({why})",
         f"teacher {recipes.preset(system, chosen).teacher or 'none'}",
-        "your student: found" if student.exists() else _instead(system),
+        "your student: found" if student.exists() else _instead(published),
         f"kept in {kept}" if kept else "nothing is kept",
     ]
-    device = "cuda" if gpus else "cpu"
-    return Start(chosen, device, course, suffix, student if student.exists() else None, " | ".join(parts))
+    print(status := " | ".join(parts))
+    mine = student if student.exists() else None
+    return Start(chosen, "cuda" if gpus else "cpu", course, suffix, mine, published, status)
 
 
 def _kept(keep_in: str) -> Path | None:
@@ -138,7 +178,6 @@ def _machine(gpus: int) -> str:
     return f"GPU {torch.cuda.get_device_name(0)}" if gpus else f"processor, {os.cpu_count()} cores"
 
 
-def _instead(system: str) -> str:
-    published = recipes.published_for(system)
+def _instead(published: str | None) -> str:
     instead = f": until it is trained, the published {published} stands in" if published else ""
     return f"your student of notebook 05 was not found{instead}"

@@ -1,11 +1,15 @@
 """How a notebook begins: on Colab, on Kaggle, on a laptop, and on a new machine with a kept folder."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import torch
+from PIL import Image
 
 from kdsharp import data, recipes
 from kdsharp.course import runner, start
@@ -37,13 +41,16 @@ def put(path: Path, content: bytes = b"x") -> Path:
     return path
 
 
-def test_a_laptop_is_quick_and_keeps_nothing(own_root: Path) -> None:
+def test_a_laptop_is_quick_and_keeps_nothing(own_root: Path, capsys: pytest.CaptureFixture) -> None:
     here = start.begin()
+    assert capsys.readouterr().out == f"{here.status}\n"
     assert (here.profile, here.device, here.suffix, here.student) == ("quick", "cpu", "", None)
     assert here.course == own_root / "build" / "course"
     parts = here.status.split(" | ")
     assert "processor" in parts[0] and "teacher teacher-x4" in parts
-    assert "the published call-s stands in" in here.status and "\n" not in here.status
+    assert "the published call-s stands in" in here.status and here.published == "call-s"
+    assert "\n" not in here.status
+    assert start.begin(system="cifar").published is None
 
 
 def test_a_gpu_is_medium_and_several_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +131,33 @@ def test_results_and_answers_come_back(own_root: Path) -> None:
     shutil.rmtree(own_root / "build")
     start.begin("quick", str(own_root / "drive"))
     assert answers.read_bytes() == b"{}\n"
+
+
+def test_what_a_notebook_makes_has_its_place_and_is_kept(own_root: Path) -> None:
+    here = start.begin("medium", str(own_root / "drive"))
+    course = own_root / "build" / "course"
+    assert here.folder("mine") == course / "mine-medium"
+    assert here.relative(here.write("results/speed.json", [1])) == Path("build/course/results/speed.json")
+    assert files.read_json(own_root / "drive" / "build" / "course" / "results" / "speed.json") == [1]
+    figure, _ = plt.subplots(figsize=(2, 1))
+    with Image.open(here.save(figure, "new/figure.png")) as saved:
+        assert saved.format == "PNG" and Path(saved.filename) == course / "new" / "figure.png"
+
+
+def test_the_photographs_are_those_of_the_profile() -> None:
+    here = start.begin("quick")
+    assert here.photos("val") == data.embedded_photos("val") != here.photos("train")
+
+
+def test_the_toolbox_is_one_import_and_loads_what_is_asked_for() -> None:
+    program = (
+        "import sys\nfrom kdsharp.course import begin\n"
+        "assert not {'matplotlib', 'ipywidgets', 'nbclient'} & set(sys.modules)\n"
+        "from kdsharp.course import begin, exercises, figures, panels\n"
+        "exercises.check, figures.curves, panels.teacher_panel"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_kaggle_keeps_its_working_folder(monkeypatch: pytest.MonkeyPatch) -> None:

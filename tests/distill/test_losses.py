@@ -189,9 +189,9 @@ def test_what_a_term_from_outside_needs() -> None:
     assert losses.distillation_loss(hr, hr, hr, own(hr=0.0, sum=1.0))["sum"].item() == 16 * 7 * 0.5
     with pytest.raises(KdsharpError, match="target store has none"):
         losses.distillation_loss(hr, hr, None, own(hr=0.0, sum=1.0))
-    with pytest.raises(KdsharpError, match="no loss term 'colour'.*brightness, sum"):
+    with pytest.raises(KdsharpError, match=r"no loss term 'colour'.*brightness, sum"):
         losses.weighed(own(hr=1.0, colour=1.0))
-    with pytest.raises(KdsharpError, match="cannot look at 'taste'.*hr, target, goal"):
+    with pytest.raises(KdsharpError, match=r"cannot look at 'taste'.*hr, target, goal"):
         losses.register("taste", needs=("taste",))
     with pytest.raises(KdsharpError, match=r"losses\.vgg is a setting"):
         losses.register("vgg")

@@ -26,7 +26,9 @@ def well_shaped() -> nbformat.NotebookNode:
             new_markdown_cell("# Title\n\n" + notebooks.badge("05_x.ipynb", URL)),
             new_code_cell(notebooks.bootstrap(URL)),
             new_code_cell(f"{notebooks.PROFILE}\n{notebooks.KEEP_IN}", metadata={"tags": ["parameters"]}),
-            new_code_cell("here = begin(profile, keep_in)\nprint(here.status)"),
+            new_code_cell(
+                "import kdsharp\nfrom kdsharp.course import begin, figures\n\nhere = begin(profile, keep_in)"
+            ),
         ],
         metadata=notebooks.GPU,
     )
@@ -52,13 +54,17 @@ def test_a_good_notebook_has_no_problems() -> None:
         (lambda cells: cells.__setitem__(0, new_markdown_cell("# No badge")), "badge"),
         (lambda cells: cells.pop(1), "bootstrap"),
         (lambda cells: cells.pop(2), "0 cells are tagged"),
-        (lambda cells: cells.pop(3), "here.status"),
+        (lambda cells: cells.pop(3), "here = begin"),
+        (lambda cells: cells[3].update(source=cells[3].source + "\nprint(here.status)"), "here = begin"),
         (lambda cells: cells[2].update(source=notebooks.PROFILE), "lacks the line: keep_in"),
         (lambda cells: cells[2].update(source=notebooks.KEEP_IN), "lacks the line: profile"),
         (lambda cells: cells.append(cells[2]), "2 cells are tagged"),
         (lambda cells: cells.extend(new_code_cell("1") for _ in range(23)), "26 code cells"),
         (lambda cells: cells.append(new_code_cell("1\n" * 15 + "1")), "16 lines"),
         (lambda cells: cells.append(new_code_cell("")), "empty"),
+        (lambda cells: cells.append(new_code_cell("#" * 89)), "cell 4 has a line of 89 columns"),
+        (lambda cells: cells.append(solution("#" * 89)), "cell 4 has a line of 89 columns"),
+        (lambda cells: cells.append(new_code_cell("%matplotlib inline")), "not Python"),
         (
             lambda cells: cells.append(new_code_cell("1", outputs=[new_output("stream", text="x")])),
             "outputs",
@@ -69,6 +75,31 @@ def test_each_fault_is_named(spoil, sentence: str) -> None:
     notebook = well_shaped()
     spoil(notebook.cells)
     assert any(sentence in problem for problem in notebooks.problems(notebook, "05_x.ipynb", URL))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        ("from kdsharp import distill", "from kdsharp.distill import losses, targets", None),
+        ("from kdsharp.distill.targets import build", "import kdsharp\nkdsharp.psnr", None),
+        ("from kdsharp.speed import roofline", "from kdsharp.course import exercises", None),
+        ("from kdsharp import distill, data", "1", "data, distill"),
+        ("from kdsharp import distill", "from kdsharp.data import photos", "data, distill"),
+        ("import kdsharp.distill.losses", "import kdsharp.data", "data, distill"),
+        ("from kdsharp import distill", "kdsharp.data.read_image(path)", "data, distill"),
+        ("from kdsharp import psnr", "1", "write kdsharp.psnr"),
+    ],
+)
+def test_the_face_the_toolbox_and_one_wing(first: str, second: str, sentence: str | None) -> None:
+    """In cells and solutions together, however it is written."""
+    notebook = well_shaped()
+    notebook.cells += [new_code_cell(first), solution(second)]
+    found = notebooks.problems(notebook, "05_x.ipynb", URL)
+    assert any(sentence in problem for problem in found) if sentence else not found
+
+
+def solution(code: str) -> nbformat.NotebookNode:
+    return new_markdown_cell(f"<details><summary>Solution</summary>\n\n```python\n{code}\n```\n\n</details>")
 
 
 def test_every_notebook_asks_colab_for_a_gpu() -> None:
@@ -92,9 +123,10 @@ def test_the_bootstrap_installs_on_lent_machines_only(tmp_path: Path) -> None:
         command = [sys.executable, "-S", "-c", notebooks.bootstrap(URL)]
         subprocess.run(command, env=clean | lent, cwd=tmp_path, check=True)
         assert asked.exists() == bool(lent)
-    extras = re.fullmatch(r"kdsharp\[(.*)\] @ git\+" + re.escape(URL), asked.read_text()).group(1)
+    extra = re.fullmatch(r"kdsharp\[(.*)\] @ git\+" + re.escape(URL), asked.read_text()).group(1)
     known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert {"openvino", "restormer"} <= set(extras.split(",")) <= known["optional-dependencies"].keys()
+    (brought,) = known["optional-dependencies"][extra]
+    assert {"train", "openvino", "restormer"} <= set(re.search(r"\[(.*)\]", brought)[1].split(","))
 
 
 def test_another_owner_reaches_badge_and_bootstrap() -> None:

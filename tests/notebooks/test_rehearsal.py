@@ -20,7 +20,6 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
-from test_downloads import serve
 
 from kdsharp import data, distill, recipes, teacher
 from kdsharp.disk import downloads, files
@@ -29,10 +28,11 @@ from kdsharp.errors import KdsharpError
 from kdsharp.student import load_network
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "disk")]
 
 import rehearsal  # noqa: E402
 import stand_ins  # noqa: E402
+from test_downloads import serve  # noqa: E402
 
 
 def div2k_zip(split: str, first: int, count: int) -> tuple[bytes, dict[str, np.ndarray]]:
@@ -175,7 +175,7 @@ def test_a_rehearsal_names_what_was_left_out(tmp_path: Path) -> None:
         output = new_output(
             "stream", text="your student of notebook 05 was not found: until it is trained, call-s stands in"
         )
-        cells = [new_code_cell("print(here.status)", outputs=[output])]
+        cells = [new_code_cell("here = begin(profile)", outputs=[output])]
         nbformat.write(new_notebook(cells=cells), course / f"{name}.ipynb")
     for name in ("DIV2K_train_HR.zip", "weights/RealESRGAN_x4plus_anime_6B.pth"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -187,19 +187,16 @@ def test_a_rehearsal_names_what_was_left_out(tmp_path: Path) -> None:
     assert "DIV2K_train_HR.zip" not in found and "anime" not in found
 
 
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [("05_distill", '    "from kdsharp import data, '), ("08_deploy", '    "import numpy as np')],
-)
-def test_a_notebook_that_lacks_an_import_is_caught_by_lint(tmp_path: Path, name: str, line: str) -> None:
+@pytest.mark.parametrize("name", ["05_distill", "08_deploy"])
+def test_a_notebook_that_lacks_an_import_is_caught_by_lint(tmp_path: Path, name: str) -> None:
     """As notebook 05 did, in the one branch that nobody ran."""
-    (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for path in (ROOT / "notebooks").glob(f"{name}.ipynb"):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [text for text in lines if not text.startswith(line)]
-        assert len(kept) == len(lines) - 1
-        (tmp_path / "notebooks" / path.name).write_text("\n".join(kept), encoding="utf-8")
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.source.count("\nimport ") > 1)
+    dropped = next(line for line in reversed(cell.source.splitlines()) if line.startswith("import "))
+    cell.source = cell.source.replace(dropped, "")
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
     ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise", str(tmp_path)]
     done = subprocess.run(ruff, capture_output=True, text=True)
     assert done.returncode == 1 and "F821 Undefined name" in done.stdout
