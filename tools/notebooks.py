@@ -23,12 +23,13 @@ BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name})"
 )
-SOURCE = '"kdsharp[openvino,restormer,video,web] @ git+{url}"'
+SOURCE = '"kdsharp[colab] @ git+{url}"'
 BOOTSTRAP = """\
 import importlib.util, os, subprocess, sys
-lent = {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & os.environ.keys()  # a machine of Colab or Kaggle
-if lent and importlib.util.find_spec("kdsharp") is None:
-    source = os.environ.get("KDSHARP_SOURCE", {source})
+lent = {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & os.environ.keys()
+if lent and importlib.util.find_spec("kdsharp") is None:  # on Colab and Kaggle only
+    source = {source}
+    source = os.environ.get("KDSHARP_SOURCE", source)
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)"""
 PROFILE = 'profile: str = "auto"  # @param ["auto", "quick", "medium", "full"]'
 KEEP_IN = 'keep_in: str = ""  # @param {type:"string"}'
