@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from kdsharp.apps.video import sharpen_video as sharpen_video
     from kdsharp.data import embedded_photos as embedded_photos
     from kdsharp.data import read_image as read_image
+    from kdsharp.data import to_image as to_image
+    from kdsharp.data import to_tensor as to_tensor
     from kdsharp.data import write_image as write_image
     from kdsharp.degradation import degrade_picture as degrade
     from kdsharp.deploy import load_student as load_student
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from kdsharp.recipes import fixed_call as fixed_call
     from kdsharp.recipes import preset as preset
     from kdsharp.recipes import presets as presets
+    from kdsharp.teacher import at_hand as teachers
     from kdsharp.teacher import load_teacher as load_teacher
 
 __version__ = "0.1.0"
@@ -42,6 +45,9 @@ _HOMES = {
     "sharpen_video": "apps.video.sharpen_video",
     "ssim": "evaluate.ssim",
     "students": "disk.checkpoints.students",
+    "teachers": "teacher.at_hand",
+    "to_image": "data.to_image",
+    "to_tensor": "data.to_tensor",
     "train": "distill.train_student",
     "unsharp": "evaluate.unsharp",
     "write_image": "data.write_image",
@@ -60,6 +66,9 @@ __all__ = [
     "sharpen_video",
     "ssim",
     "students",
+    "teachers",
+    "to_image",
+    "to_tensor",
     "train",
     "unsharp",
     "write_image",

@@ -27,9 +27,8 @@ BADGE = (
 )
 BOOTSTRAP = """\
 import importlib.util, os, subprocess, sys
-# On a machine of Colab or Kaggle kdsharp is installed first.
 lent = {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & os.environ.keys()
-if lent and importlib.util.find_spec("kdsharp") is None:
+if lent and importlib.util.find_spec("kdsharp") is None:  # on Colab and Kaggle only
     source = "kdsharp[colab] @ git+{url}"
     source = os.environ.get("KDSHARP_SOURCE", source)
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)"""

@@ -43,7 +43,7 @@ def register(name: str, settings: type) -> Callable[[Chain], Chain]:
         raise KdsharpError(
             f"There is a degradation '{name}' or one of {settings.__name__} already: take another."
         )
-    recipes.DEGRADATIONS[name] = settings
+    recipes.register_degradation(name, settings)
 
     def keep(chain: Chain) -> Chain:
         _CHAINS[settings] = chain

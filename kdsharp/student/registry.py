@@ -6,8 +6,9 @@ from functools import partial
 
 from torch import nn
 
+from kdsharp import recipes
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Network, checks
+from kdsharp.recipes import Network
 
 FAMILIES: dict[str, Callable[..., nn.Module]] = {}
 
@@ -22,9 +23,7 @@ def register(name: str, make: Callable[..., nn.Module]) -> None:
     set_already = make.keywords if isinstance(make, partial) else {}
     options = inspect.signature(make).parameters.values()
     FAMILIES[name] = make
-    checks.NETWORKS.setdefault(
-        name, {one.name: one.default for one in options if one.name not in set_already}
-    )
+    recipes.register_family(name, {one.name: one.default for one in options if one.name not in set_already})
 
 
 def build(network: Network) -> nn.Module:
