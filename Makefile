@@ -2,7 +2,7 @@
 # make test-all: the heavy tests too. Others: make html (what make course ran, as pages), make browser (the notebooks in
 # JupyterLab, in a browser), make rehearsal (profile `full` against small stand-ins for its downloads), make colab (with
 # Colab's versions), make web (students in onnxruntime-web, and the page that uses it), make mobile (in LiteRT, as on
-# phones), make wheel, make badges, make lint, make lock and make check-lock (the exact versions), make clean.
+# phones), make wheel, make badges, make docs, make lint, make lock and make check-lock (the exact versions), make clean.
 #
 # make test LANE=avx2: as a processor without AVX-512 would.
 # make course INSTALL=pip: where only pip knows the way to the packages, as behind a mirror that pip.conf names.
@@ -23,7 +23,7 @@ include tools/avx2.env
 export
 endif
 
-.PHONY: course test test-all test-heavy html setup lint badges browser rehearsal web wheel mobile colab lock check-lock clean
+.PHONY: course test test-all test-heavy html setup lint badges docs browser rehearsal web wheel mobile colab lock check-lock clean
 
 course: setup
 	$(RUN) -m kdsharp course --profile $(PROFILE) $(COURSE)
@@ -70,6 +70,10 @@ check-lock: setup
 # Strips the notebooks' outputs and writes the repository's owner and name (pyproject.toml) into every badge.
 badges: setup
 	$(RUN) tools/notebooks.py --fix
+
+# docs/presets.md, from the registry of presets.
+docs: setup
+	$(RUN) tools/presets_page.py
 
 # Needs EXTRAS with browser in it, as in: make browser EXTRAS=course,test,browser; and a Chromium of the system.
 browser: setup

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import pytest
 import kdsharp
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import presets_page  # noqa: E402
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*/README.md"))]
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)[^)]*\)")
 
@@ -30,6 +35,10 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not (page.parent / link).resolve().exists()
     ]
     assert not missing
+
+
+def test_the_page_of_presets_is_what_the_registry_holds() -> None:
+    assert presets_page.PAGE.read_text(encoding="utf-8") == presets_page.text(), "run `make docs`"
 
 
 def test_every_folder_of_the_house_is_in_the_tree() -> None:
