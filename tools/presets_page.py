@@ -11,11 +11,11 @@ HEAD = """\
 
 *Written by `make docs` from the registry (`kdsharp/recipes/`): change it there.*
 
-`kdsharp train NAME` trains one, `kdsharp.preset("NAME", profile)` is its recipe, and any of its values can be changed by
-name (`--set training.steps=2000 losses.teacher=0.5`). Each stands here at full length; `quick` and `medium` are the same
-systems cut down. A number behind a term of the loss is its weight. A teacher is a network by name or file, or a preset
-that is trained first. Restormer's architecture is an extra (`pip install 'kdsharp[restormer]'`), whose licence restricts
-commercial use.
+`kdsharp train NAME` trains one, `kdsharp.preset("NAME", profile)` is its recipe, and any of its values can be changed
+by name (`--set training.steps=2000 losses.teacher=0.5`). Each stands here at full length; `quick` and `medium` are the
+same systems cut down. A number behind a term of the loss is its weight. A teacher is a network by name or file, or a
+preset that is trained first. Restormer's architecture is an extra (`pip install 'kdsharp[restormer]'`), whose licence
+restricts commercial use.
 """
 SYSTEMS = "## The six systems, and the teachers that are trained for them"
 ZOO = """\
