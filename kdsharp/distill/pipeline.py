@@ -75,6 +75,7 @@ def train(
 
     `teacher_recipe` replaces that preset. Everything goes on where it was stopped; raises KdsharpError as the steps do.
     """
+    recipes.check_training(recipe)
     teacher = teacher_of(recipe, photos, folder, profile, device, teacher_recipe)
     store = targets.build(folder / "targets", photos.train, recipe.degradation, recipe.store, teacher, device)
     validation = targets.build_validation(

@@ -3,7 +3,8 @@
 A further degradation is a dataclass like these, with a default for every setting, and `register_degradation`.
 """
 
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
+from inspect import Parameter, signature
 from typing import Any
 
 from kdsharp.errors import KdsharpError
@@ -102,7 +103,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The damage lies in files: every photograph in `sharp_Image/` has its partner of one name in `blur_Image/`."""
+    """What happened lies in files: every photograph in `sharp_Image/` has its partner of one name in `blur_Image/`."""
 
     __post_init__ = check
 
@@ -204,13 +205,12 @@ DEGRADATIONS: dict[str, type] = {
 def register_degradation(name: str, settings_class: type) -> None:
     """Make a degradation's settings known by name: in recipes, files, cards and on the command line.
 
-    Raises KdsharpError for a class that is no dataclass, or that has a setting without default.
+    Raises KdsharpError for what is no dataclass with a default for each setting.
     """
-    if not is_dataclass(settings_class):
-        raise KdsharpError(f"The settings of degradation '{name}' are no dataclass.")
-    for item in fields(settings_class):
-        if item.default is MISSING and item.default_factory is MISSING:
-            raise KdsharpError(f"Setting '{item.name}' of degradation '{name}' has no default.")
+    if not is_dataclass(settings_class) or any(
+        one.default is Parameter.empty for one in signature(settings_class).parameters.values()
+    ):
+        raise KdsharpError(f"The settings of '{name}' are no dataclass with a default for each of them.")
     DEGRADATIONS[name] = settings_class
 
 

@@ -20,19 +20,10 @@ from kdsharp.recipes.checks import (
 COLOURS = ("luma", "rgb")
 # The options of each family with their defaults, which are those of its class in `student`.
 FAMILIES: dict[str, dict[str, Any]] = {
-    "student": {
-        **{"scale": 1, "unshuffle": 4, "channels": 32, "body": 3, "colour": "rgb"},
-        **{"attention": False, "branches": 1},
-    },
-    "residual": {"scale": 4, "channels": 48, "blocks": 10, "unshuffle": 1, "colour": "rgb"},
-    "unet": {
-        **{"scale": 1, "channels": 24, "levels": 3, "blocks": 1},
-        **{"skips": True, "unshuffle": 1, "colour": "rgb"},
-    },
-    "encoder-decoder": {
-        **{"scale": 1, "channels": 24, "levels": 3, "blocks": 1},
-        **{"unshuffle": 1, "colour": "rgb"},
-    },
+    "student": dict(scale=1, unshuffle=4, channels=32, body=3, colour="rgb", attention=False, branches=1),
+    "residual": dict(scale=4, channels=48, blocks=10, unshuffle=1, colour="rgb"),
+    "unet": dict(scale=1, channels=24, levels=3, blocks=1, skips=True, unshuffle=1, colour="rgb"),
+    "encoder-decoder": dict(scale=1, channels=24, levels=3, blocks=1, unshuffle=1, colour="rgb"),
 }
 # By an option's name, whatever the family. An option of another name takes values of its default's type.
 _RULES: dict[str, Rule] = {

@@ -30,14 +30,11 @@ from kdsharp.recipes.network import FAMILIES, Network, UnknownNetwork, check_net
 DISTANCES = ("l1", "mse", "charbonnier")
 SOURCES = ("div2k", "cifar10")
 _WEIGHTS = Rule(
-    lambda value: (
-        isinstance(value, dict)
-        and all(isinstance(name, str) and WEIGHT.holds(weight) for name, weight in value.items())
-    ),
+    lambda value: isinstance(value, dict) and all(map(WEIGHT.holds, value.values())),
     f"weights by name, each {WEIGHT.allowed}",
 )
 _DEGRADATION = Rule(
-    lambda value: isinstance(value, (*DEGRADATIONS.values(), UnknownDegradation)),
+    lambda value: type(value) in (*DEGRADATIONS.values(), UnknownDegradation),
     "the settings of a registered degradation, or change one of them by name",
 )
 

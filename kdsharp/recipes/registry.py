@@ -72,7 +72,7 @@ def preset(name: str, profile: str = "full") -> Recipe:
         return row.recipe
     if profile not in row.shorter:
         raise KdsharpError(
-            f"'{name}' is trained at full length only: leave '{profile}' out, shorten it by training.steps=..., "
+            f"'{name}' is trained at full length only: leave '{profile}' out, shorten it by --set training.steps=..., "
             f"or choose one of {', '.join(presets(profile))}."
         )
     return _shortened(row, profile)

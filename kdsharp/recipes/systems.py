@@ -31,7 +31,7 @@ def _student(unshuffle: int, body: int) -> Network:
 
 
 def _teacher_of(recipe: Recipe, channels: int, blocks: int, unshuffle: int, colour: str) -> Recipe:
-    """A residual network for the same damage and data, which learns from the originals alone."""
+    """A residual network for the same degradation and data, which learns from the originals alone."""
     options = {"channels": channels, "blocks": blocks, "unshuffle": unshuffle, "colour": colour}
     return dataclasses.replace(
         recipe,

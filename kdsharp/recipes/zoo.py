@@ -1,7 +1,7 @@
 """The model zoo: the networks that are published or meant to be, each as one recipe for `kdsharp train`.
 
-The systems of `recipes` are where a reader begins. These are the same systems at full length, with the size, damage and
-losses that measurements chose (figures/results.json; the cards under checkpoints/ tell how each was found).
+The systems of `recipes` are where a reader begins. These are the same systems at full length, with the size, the
+degradation and the losses that measurements chose (figures/results.json; the cards under checkpoints/ tell how).
 """
 
 import dataclasses
@@ -48,9 +48,9 @@ def _training(steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 
     return Training(steps, batch, patch, learning_rate, 0.05, validate_every=steps // 20, half_on_cpu=True)
 
 
-def _upscale(name: str, damage: Degradation, network: Network, training: Training) -> Recipe:
+def _upscale(name: str, degradation: Degradation, network: Network, training: Training) -> Recipe:
     """By L1 alone: the literature's tables ask for PSNR."""
-    return Recipe(name, damage, network, None, Losses(hr=1.0), training, _STORE)
+    return Recipe(name, degradation, network, None, Losses(hr=1.0), training, _STORE)
 
 
 def _perceptual(fidelity: Recipe) -> Recipe:
