@@ -98,7 +98,7 @@ def run(
             )
             made_from = [recipes.to_dict(changed), store.about["made_from"], validation.about["made_from"]]
             place = _own(folder, f"{variant.name}-{seed}", made_from)
-            result = training.train(changed, store, validation, place, device, vgg, guide=guide)
+            result = training.train(changed, store, validation, place, device, vgg, teacher_network=guide)
             trained = sharpen.load_student(result.checkpoint, device)
             measured = evaluate.evaluate_student(trained, held_out, damage)[-1]
             scores.append((measured["psnr_y"], measured["ssim_y"]))

@@ -11,7 +11,7 @@ from kdsharp import data, evaluate, recipes, student
 from kdsharp.apps.cli import main
 from kdsharp.deploy import sharpen
 from kdsharp.disk import checkpoints, files
-from kdsharp.distill import ablation, training
+from kdsharp.distill import ablation, learner, training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Losses, registry
 
@@ -144,14 +144,14 @@ def test_start_takes_the_weights_of_a_network_of_the_same_shape(
 ) -> None:
     network = student.build(recipe.student)
     earlier = checkpoints.save(tmp_path / "earlier.safetensors", network, recipe)
-    begun = training._begin(dataclasses.replace(recipe, start=str(earlier)))
+    begun = learner.starting_network(dataclasses.replace(recipe, start=str(earlier)))
     assert all(
         np.array_equal(a, b)
         for a, b in zip(begun.state_dict().values(), network.state_dict().values(), strict=True)
     )
     wider = recipes.override(recipe, ["student.options.channels=48"])
     with pytest.raises(KdsharpError, match="another shape"):
-        training._begin(dataclasses.replace(wider, start=str(earlier)))
+        learner.starting_network(dataclasses.replace(wider, start=str(earlier)))
 
 
 def test_ablate_measures_a_network_that_had_no_teacher(
