@@ -2,6 +2,7 @@
 
 from kdsharp.distill.batches import draw_batch
 from kdsharp.distill.pipeline import train_student
-from kdsharp.distill.training import TrainingResult, learning_rate, train, validate
+from kdsharp.distill.training import TrainingResult, learning_rate, train
+from kdsharp.distill.validation import validate
 
 __all__ = ["TrainingResult", "draw_batch", "learning_rate", "train", "train_student", "validate"]

@@ -15,11 +15,12 @@ import numpy as np
 from torch import nn
 
 from kdsharp import evaluate, recipes, student
-from kdsharp.deploy import sharpen
+from kdsharp.deploy import load_student
 from kdsharp.disk import identity
 from kdsharp.distill import losses, pipeline, targets, training
 from kdsharp.distill.features import FeatureMatch
 from kdsharp.distill.perceptual import Perceptual
+from kdsharp.distill.pipeline import Photos
 from kdsharp.distill.targets import TargetStore
 from kdsharp.recipes import Losses, Recipe
 from kdsharp.recipes.degradations import VideoCall
@@ -59,63 +60,47 @@ def run(
     recipe: Recipe,
     chosen: list[Variant],
     seeds: list[int],
-    photos: list[Path],
-    held_out: list[Path],
+    photos: Photos,
     folder: Path,
     vgg: str | Path | None = None,
     device: str = "cpu",
     profile: str = "full",
 ) -> list[dict]:
-    """Train every variant with every seed and measure it on the recipe's own damage; finished trainings are kept.
+    """Train every variant with every seed and measure it on the recipe's own degradation; finished runs are kept.
 
-    Calls are measured at one call of (2, 70); of any other damage, photograph k gets the k-th draw, the same for all.
-    A teacher that is itself a preset is trained first, at its `profile`. In `folder` every run, and every store, lies
-    in a folder of its own, named by what it was made from.
+    Calls are measured at one call of (2, 70); of any other degradation, photograph k gets the k-th draw, the same for
+    all. A teacher that is itself a preset is trained first, at its `profile`. In `folder` every run, and every store,
+    lies in a folder of its own, named by what it was made from.
     Returns one row per variant: variant, seeds, and mean and standard deviation (over seeds) of `psnr_y` in dB and
-    `ssim_y` on the held-out photographs, and their gain over doing nothing.
+    `ssim_y` on the photographs for validation, and their gain over doing nothing.
     Raises KdsharpError before any training if a photograph, a teacher or a term of the losses cannot be used.
     """
     folder, settings = Path(folder), (recipe.degradation, recipe.store)
     is_call = isinstance(recipe.degradation, VideoCall)
-    damage = recipes.fixed_call(2, 70) if is_call else recipe.degradation
-    nothing = evaluate.evaluate_student(_do_nothing(recipe), held_out, damage)[0]
-    validation_folder = _own(folder, "validation", targets.describe(held_out, *settings, None))
-    validation = targets.build_validation(validation_folder, held_out, *settings, device)
-    teachers = {
-        name: _taught(recipe, name, photos, held_out, folder, device, profile)
+    measured = recipes.fixed_call(2, 70) if is_call else recipe.degradation
+    nothing = evaluate.evaluate_student(_do_nothing(recipe), photos.validation, measured)[0]
+    place = _own(folder, "validation", targets.describe(photos.validation, *settings, None))
+    validation = targets.build_validation(place, photos.validation, *settings, device)
+    taught = {
+        name: _taught(dataclasses.replace(recipe, teacher=name), photos, folder, device, profile)
         for name in dict.fromkeys(variant.teacher for variant in chosen)
     }
     for variant in chosen:
-        _check(recipe, variant, teachers[variant.teacher][1], vgg)
+        _check(recipe, variant, taught[variant.teacher][1], vgg)
     rows = []
     for variant in chosen:
-        store, guide = teachers[variant.teacher]
+        store, network = taught[variant.teacher]
         scores = []
         for seed in seeds:
             seeded = dataclasses.replace(recipe.training, seed=seed)
-            changed = dataclasses.replace(
-                recipe, teacher=variant.teacher, losses=variant.losses, training=seeded
-            )
-            made_from = [recipes.to_dict(changed), store.about["made_from"], validation.about["made_from"]]
+            own = dataclasses.replace(recipe, teacher=variant.teacher, losses=variant.losses, training=seeded)
+            made_from = [recipes.to_dict(own), store.about["made_from"], validation.about["made_from"]]
             place = _own(folder, f"{variant.name}-{seed}", made_from)
-            result = training.train(changed, store, validation, place, device, vgg, guide=guide)
-            trained = sharpen.load_student(result.checkpoint, device)
-            measured = evaluate.evaluate_student(trained, held_out, damage)[-1]
-            scores.append((measured["psnr_y"], measured["ssim_y"]))
-            log.info("%s, seed %d: %.2f dB", variant.name, seed, measured["psnr_y"])
-        means, deviations = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=min(1, len(seeds) - 1))
-        rows.append(
-            {
-                "variant": variant.name,
-                "seeds": len(seeds),
-                "steps": recipe.training.steps,
-                "psnr_y": float(means[0]),
-                "psnr_y_sd": float(deviations[0]),
-                "ssim_y": float(means[1]),
-                "ssim_y_sd": float(deviations[1]),
-                "gain_db": float(means[0]) - nothing["psnr_y"],
-            }
-        )
+            result = training.train(own, store, validation, place, device, vgg, teacher_network=network)
+            trained = load_student(result.checkpoint, device)
+            scores.append(evaluate.evaluate_student(trained, photos.validation, measured)[-1])
+            log.info("%s, seed %d: %.2f dB", variant.name, seed, scores[-1]["psnr_y"])
+        rows.append(_row(variant.name, recipe.training.steps, scores, nothing))
     return rows
 
 
@@ -130,30 +115,36 @@ def format_table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def _row(name: str, steps: int, scores: list[dict], nothing: dict) -> dict:
+    """A variant's line: mean and standard deviation of its `scores`, one for each seed."""
+    row = {"variant": name, "seeds": len(scores), "steps": steps}
+    for key in ("psnr_y", "ssim_y"):
+        values = [score[key] for score in scores]
+        row[key] = float(np.mean(values))
+        row[f"{key}_sd"] = float(np.std(values, ddof=min(1, len(values) - 1)))
+    return row | {"gain_db": row["psnr_y"] - nothing["psnr_y"]}
+
+
 def _taught(
-    recipe: Recipe,
-    name: str | None,
-    photos: list[Path],
-    held_out: list[Path],
-    folder: Path,
-    device: str,
-    profile: str,
+    recipe: Recipe, photos: Photos, folder: Path, device: str, profile: str
 ) -> tuple[TargetStore, nn.Module | None]:
-    """The store with a teacher's targets, and its network for the feature term."""
+    """The store with the targets of the recipe's teacher, and its network for the feature term."""
     settings = (recipe.degradation, recipe.store)
-    taught = dataclasses.replace(recipe, teacher=name, losses=Losses(teacher=1.0))
-    made_from = [name, profile, *(targets.describe(paths, *settings, None) for paths in (photos, held_out))]
-    place = _own(folder, "teacher", made_from)  # of one that is trained first
-    guide = pipeline.teacher_of(taught, pipeline.Photos(photos, held_out), place, profile, device)
-    store_folder = _own(folder, "targets", targets.describe(photos, *settings, guide))
-    return targets.build(store_folder, photos, *settings, guide, device), guide and guide.network
+    described = [targets.describe(paths, *settings, None) for paths in (photos.train, photos.validation)]
+    place = _own(folder, "teacher", [recipe.teacher, profile, *described])  # of one that is trained first
+    listening = dataclasses.replace(recipe, losses=Losses(teacher=1.0))
+    teacher = pipeline.teacher_of(listening, photos, place, profile, device)
+    place = _own(folder, "targets", targets.describe(photos.train, *settings, teacher))
+    return targets.build(place, photos.train, *settings, teacher, device), teacher and teacher.network
 
 
-def _check(recipe: Recipe, variant: Variant, guide: nn.Module | None, vgg: str | Path | None) -> None:
+def _check(
+    recipe: Recipe, variant: Variant, teacher_network: nn.Module | None, vgg: str | Path | None
+) -> None:
     """See that a variant's networks can be had and have what its losses look at, before anything is trained."""
     needs = losses.needed(variant.losses)
     if "features" in needs:
-        FeatureMatch(student.build(recipe.student), guide)
+        FeatureMatch(student.build(recipe.student), teacher_network)
     if "vgg" in needs:
         Perceptual(vgg, depth=variant.losses.vgg)
 

@@ -17,24 +17,28 @@ class FeatureMatch(nn.Module):
     Raises KdsharpError for a teacher that shows no features, or of another colour.
     """
 
-    def __init__(self, network: nn.Module, guide: nn.Module | None) -> None:
+    def __init__(self, network: nn.Module, teacher_network: nn.Module | None) -> None:
         super().__init__()
-        if guide is None or not hasattr(guide, "last") or guide.colour != network.colour:
+        if (
+            teacher_network is None
+            or not hasattr(teacher_network, "last")
+            or teacher_network.colour != network.colour
+        ):
             raise KdsharpError(
                 "Feature distillation needs a teacher of this course with the student's colour: "
                 "choose one, or set losses.features to 0."
             )
-        self.adapter = nn.Conv2d(network.last.in_channels, guide.last.in_channels, 1)
-        self._guide = [guide]  # in a list, so that its weights are not the adapter's
+        self.adapter = nn.Conv2d(network.last.in_channels, teacher_network.last.in_channels, 1)
+        self._teacher = [teacher_network]  # in a list, so that its weights are not the adapter's
         self._seen: dict[str, Tensor] = {}
         network.last.register_forward_pre_hook(partial(self._keep, "student"))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The distance for the batch that the student has just answered."""
-        guide = self._guide[0]
-        hook = guide.last.register_forward_pre_hook(partial(self._keep, "teacher"))
+        (teacher_network,) = self._teacher
+        hook = teacher_network.last.register_forward_pre_hook(partial(self._keep, "teacher"))
         with torch.no_grad():
-            guide(inputs)
+            teacher_network(inputs)
         hook.remove()
         wanted, adapted = self._seen["teacher"].float(), self.adapter(self._seen["student"].float())
         if wanted.shape[-2:] != adapted.shape[-2:]:

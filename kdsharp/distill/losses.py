@@ -81,12 +81,11 @@ def register(name: str, needs: tuple[str, ...] = ("goal",)) -> Callable[[Callabl
 
 def weighed(weights: Losses) -> dict[str, float]:
     """The terms that a recipe weighs, with their weights. Raises KdsharpError for one that is not registered."""
-    others = getattr(weights, "others", {})
-    if unknown := others.keys() - TERMS.keys():
+    if unknown := weights.others.keys() - TERMS.keys():
         raise KdsharpError(
             f"There is no loss term {min(unknown)!r}: register it, or choose among {', '.join(TERMS)}."
         )
-    known = vars(weights) | others
+    known = vars(weights) | weights.others
     return {name: known[name] for name in TERMS if known.get(name)}
 
 

@@ -82,7 +82,7 @@ def train(
         folder / "validation", photos.validation, recipe.degradation, recipe.store, device
     )
     network = teacher.network if teacher and "features" in losses.needed(recipe.losses) else None
-    return training.train(recipe, store, validation, folder, device, vgg, guide=network)
+    return training.train(recipe, store, validation, folder, device, vgg, teacher_network=network)
 
 
 def teacher_of(

@@ -1,4 +1,4 @@
-"""Whether half precision pays on this processor: measured, and not guessed from the processor's name.
+"""What a network computes in. Whether half precision pays on a processor is measured, and not guessed from its name.
 
 bfloat16 is about twice as fast where a processor has instructions for it (AVX-512 BF16, AMX), and several times slower
 where it has not. What counts is a network's own work: 3x3 convolutions of a few dozen channels, forwards and backwards.
@@ -7,9 +7,12 @@ where it has not. What counts is a network's own work: 3x3 convolutions of a few
 import functools
 import logging
 import time
+from typing import Any
 
 import torch
 from torch import nn
+
+from kdsharp.recipes import Training
 
 log = logging.getLogger(__name__)
 
@@ -42,3 +45,17 @@ def bfloat16_pays() -> bool:
     verdict = "it is used" if gain > 1 else "float32 is used"
     log.info("bfloat16 is %.1f times as fast as float32 on this processor: %s", gain, verdict)
     return gain > 1
+
+
+def precision_for(device: str, settings: Training, earlier: dict[str, Any] | None = None) -> torch.dtype:
+    """What the network computes in (its weights stay in single precision).
+
+    On a GPU bfloat16, or float16, with its loss scaled, on those before Ampere such as a T4; on a processor bfloat16 if
+    the recipe allows it and it is faster there. A run that is resumed (`earlier` is its state) keeps to its own.
+    """
+    if device.startswith("cuda"):
+        return torch.float16 if torch.cuda.get_device_capability(device) < (8, 0) else torch.bfloat16
+    if not settings.half_on_cpu:
+        return torch.float32
+    halves = bfloat16_pays() if earlier is None else earlier.get("bfloat16", True)
+    return torch.bfloat16 if halves else torch.float32

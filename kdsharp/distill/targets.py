@@ -118,8 +118,7 @@ def describe(photos: list[Path], degradation: Degradation, store: Store, teacher
 
     The names of photos and teacher do not matter. Stores are known by this: it must not change.
     """
-    scale = getattr(degradation, "scale", 1)
-    kinds = {kind: name for name, kind in recipes.DEGRADATIONS.items()}
+    scale = recipes.scale_of(degradation)
     paired = isinstance(degradation, Pairs)
     read = [file for photo in photos for file in ((photo, data.partner(photo)) if paired else (photo,))]
     made_from = {
@@ -127,7 +126,7 @@ def describe(photos: list[Path], degradation: Degradation, store: Store, teacher
         "task": "upscale" if scale > 1 else "sharpen",
         "scale": scale,
         "degradation": dataclasses.asdict(degradation),
-        "degradation_kind": kinds[type(degradation)],
+        "degradation_kind": recipes.kind_of(degradation),
         "store": dataclasses.asdict(store),
         "teacher": teacher.identity if teacher else None,
         "photographs": {"count": len(photos), "sha256": identity.digest(identity.of_files(read))},

@@ -5,35 +5,32 @@ killed and resumed ends (on the CPU) with the same weights as one that was never
 """
 
 import contextlib
-import copy
 import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from kdsharp import data, student
 from kdsharp.disk import checkpoints, files, identity, keep, parallel
 from kdsharp.distill import losses, precision, runs
-from kdsharp.distill.batches import Reader, draw_batch
-from kdsharp.distill.features import FeatureMatch
+from kdsharp.distill.batches import Batch, Reader, draw_batch
+from kdsharp.distill.learner import Learner, begin
 from kdsharp.distill.perceptual import Perceptual
 from kdsharp.distill.targets import TargetStore
+from kdsharp.distill.validation import validate
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe, Training, check_training
-from kdsharp.student import apply_to_rgb, load_network, to_luma
+from kdsharp.student import load_network
 from kdsharp.teacher.tiling import is_out_of_memory
 
 log = logging.getLogger(__name__)
-
-VALIDATION_CROPS = 32
 
 
 @dataclass(frozen=True)
@@ -54,13 +51,13 @@ def train(
     vgg: str | Path | None = None,
     on_progress: Callable[[dict], None] | None = None,
     watch: Callable[[int, float], bool] | None = None,
-    guide: nn.Module | None = None,
+    teacher_network: nn.Module | None = None,
 ) -> TrainingResult:
     """Train `recipe.student` on a target store, or go on with the run that `folder` holds.
 
     Writes `last.pt` (to resume), `validation-STEP.png`, `history.json` and at the end `student.safetensors`.
     `vgg` are the weights of a perceptual term (see `perceptual.Perceptual`; None: a file at hand, else torchvision's);
-    `guide`, the teacher's network itself, is needed when the recipe has a feature term (see `features.FeatureMatch`).
+    `teacher_network` is needed when the recipe has a feature term (see `features.FeatureMatch`).
     `on_progress` gets each row of the history; raising KeyboardInterrupt in it, or pressing stop, leaves a checkpoint
     to resume from.
     `watch` gets step and loss after every step; when it returns True, training ends early: the run can be resumed,
@@ -70,154 +67,156 @@ def train(
     checkpoint is kept), if all the network's ReLUs have closed for good, if `folder` holds a run of another recipe or
     made from other photographs or networks, or if another run is writing to it.
     """
-    folder, device = Path(folder), parallel.device(device)
+    folder, device, settings = Path(folder), parallel.device(device), recipe.training
     check_training(recipe)
     with files.only_one(folder) if parallel.rank() == 0 else contextlib.nullcontext():
-        return _train(recipe, store, validation, folder, device, vgg, on_progress, watch, guide)
+        needs = losses.needed(recipe.losses)
+        perceptual = Perceptual(vgg, depth=recipe.losses.vgg) if "vgg" in needs else None
+        teacher_network = teacher_network if "features" in needs else None
+        made_from = _made_from(recipe, store, validation, perceptual, teacher_network)
+        learner = _begin_or_resume(recipe, folder, made_from, device, teacher_network)
+        perceptual = perceptual and perceptual.compute_in(learner.dtype).to(device)
+        colour = learner.network.colour
+        reader = Reader(
+            lambda step: draw_batch(store, settings, step, colour, device), learner.step, settings.steps
+        )
+        learn = partial(_learn, learner, recipe, perceptual, folder)
+        report = partial(_report, learner, settings, validation, folder, on_progress)
+        save = partial(_save, learner, recipe, made_from, folder)
+        try:
+            _loop(learner, recipe, reader, learn, report, save, watch)
+        except KeyboardInterrupt:
+            save()
+            raise
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise KdsharpError(_smaller(settings, folder)) from error
+            raise
+        save()
+        return _publish(learner, recipe, folder)
 
 
-def _train(
-    recipe: Recipe,
-    store: TargetStore,
-    validation: TargetStore,
-    folder: Path,
-    device: str,
-    vgg: str | Path | None,
-    on_progress: Callable[[dict], None] | None,
-    watch: Callable[[int, float], bool] | None,
-    guide: nn.Module | None,
-) -> TrainingResult:
-    """`train`, in a folder that is this run's own."""
-    settings = recipe.training
-    torch.manual_seed(settings.seed)
-    needs = losses.needed(recipe.losses)
-    network = _begin(recipe).to(device, memory_format=torch.channels_last)
-    average = copy.deepcopy(network).requires_grad_(False)
-    match = FeatureMatch(network, guide).to(device) if "features" in needs else None
-    trained = parallel.wrap(_Trained(network, match))
-    optimizer = torch.optim.AdamW(
-        trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    perceptual = Perceptual(vgg, depth=recipe.losses.vgg) if "vgg" in needs else None
-    made_from = _made_from(recipe, store, validation, perceptual, guide)
+def _begin_or_resume(
+    recipe: Recipe, folder: Path, made_from: runs.Origin, device: str, teacher_network: nn.Module | None
+) -> Learner:
+    """The run in `folder` where it was stopped, or a new one."""
     earlier = runs.load(folder, recipe, made_from)
-    dtype = precision_for(device, settings, earlier)
-    perceptual = perceptual and perceptual.compute_in(dtype).to(device)
-    scaler = torch.amp.GradScaler(device.split(":")[0], enabled=dtype is torch.float16)
-    parts = {"network": network, "average": average, "optimizer": optimizer}
-    parts |= {"match": match} if match else {}
-    parts |= {"scaler": scaler} if scaler.is_enabled() else {}
-    step, history = _resume(folder, earlier, parts)
-    half = torch.autocast(device.split(":")[0], dtype=dtype, enabled=dtype is not torch.float32)
+    dtype = precision.precision_for(device, recipe.training, earlier)
+    learner = begin(recipe, device, dtype, teacher_network)
+    if earlier:
+        keep.fetch_all(folder)  # only now it is known that what is kept there is this run's
+        learner.take_up(earlier)
+        log.info("resumed %s at step %d", folder, learner.step)
+    return learner
+
+
+def _loop(
+    learner: Learner,
+    recipe: Recipe,
+    reader: Reader,
+    learn: Callable[[Batch], tuple[dict[str, Tensor], float]],
+    report: Callable[[dict[str, Tensor], list[float]], dict],
+    save: Callable[[], None],
+    watch: Callable[[int, float], bool] | None,
+) -> None:
+    """Learn from batch after batch, and validate and save as often as the recipe says."""
+    settings, is_first = recipe.training, parallel.rank() == 0
     began = saved = time.monotonic()
-    is_first = parallel.rank() == 0
-    progress = tqdm(total=settings.steps, initial=step, desc=recipe.name, unit="step", disable=not is_first)
-    running: list[float] = []
-    reader = Reader(
-        lambda step: draw_batch(store, settings, step, network.colour, device), step, settings.steps
-    )
-
-    def save() -> None:
-        if is_first:
-            state = {name: part.state_dict() for name, part in parts.items()}
-            state |= {"step": step, "history": history, "bfloat16": dtype is torch.bfloat16}
-            runs.save(folder, recipe, made_from, state)
-
-    try:
-        for step, (inputs, hr, target) in reader:
-            lr = learning_rate(step, settings)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            with half:
-                output, unlike = trained(inputs)
-            terms = losses.distillation_loss(output.float(), hr, target, recipe.losses, perceptual, unlike)
-            loss = parallel.mean(terms["loss"])
-            if not math.isfinite(loss):
-                raise KdsharpError(
-                    f"The loss is not finite at step {step}: lower the learning rate ({settings.learning_rate:g}); "
-                    f"the last good checkpoint is kept in {folder}."
-                )
-            optimizer.zero_grad(set_to_none=True)
-            scaler.scale(terms["loss"]).backward()
-            scaler.unscale_(optimizer)
-            if step % settings.validate_every == 0 and step and not next(network.parameters()).grad.any():
-                raise KdsharpError(
-                    f"The network has died by step {step}: no gradient reaches its first layer any more. Lower the "
-                    f"learning rate ({settings.learning_rate:g}), or choose another seed; {folder} is left as it is."
-                )
-            nn.utils.clip_grad_norm_(trained.parameters(), settings.clip)
-            scaler.step(optimizer)
-            scaler.update()
-            _average(average, network, min(settings.ema, (step + 1) / (step + 10)))
-            step += 1
+    recent: list[float] = []  # losses since the last validation
+    with tqdm(
+        total=settings.steps, initial=learner.step, desc=recipe.name, unit="step", disable=not is_first
+    ) as progress:
+        for _, batch in reader:
+            terms, loss = learn(batch)
             progress.update()
-            running.append(loss)
-            stopped = watch is not None and watch(step, loss)
+            recent.append(loss)
+            step, stopped = learner.step, watch is not None and watch(learner.step, loss)
             if is_first and (step % settings.validate_every == 0 or step == settings.steps or stopped):
-                row = {"step": step, "lr": lr} | {name: term.item() for name, term in terms.items()}
-                row |= {
-                    "loss": float(np.mean(running)),
-                    "val_psnr": validate(average, validation, folder, step),
-                }
-                running = []
-                history.append(row)
+                row = report(terms, recent)
                 progress.set_postfix(loss=f"{row['loss']:.4f}", val_psnr=f"{row['val_psnr']:.2f}")
-                log.info("step %d: loss %.4f, validation %.2f dB", step, row["loss"], row["val_psnr"])
-                if on_progress:
-                    on_progress(row)
+                recent = []
             if time.monotonic() - saved > settings.checkpoint_seconds:
                 save()
                 saved = time.monotonic()
             if stopped:
                 break
-    except KeyboardInterrupt:
-        save()
-        raise
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise KdsharpError(
-            f"Out of memory with batches of {settings.batch} patches of {settings.patch} pixels: set "
-            f"training.batch={max(1, settings.batch // 2)} or training.patch={settings.patch // 2}; "
-            f"the last good checkpoint is kept in {folder}."
-        ) from error
-    finally:
-        progress.close()
     log.info("waited for data %.1f %% of the time", 100 * reader.waited / (time.monotonic() - began + 1e-9))
-    save()
-    path = folder / "student.safetensors"
-    if is_first:
-        checkpoints.save(path, average, recipe, **(history[-1] if history else {}))
+
+
+def _learn(
+    learner: Learner, recipe: Recipe, perceptual: Perceptual | None, folder: Path, batch: Batch
+) -> tuple[dict[str, Tensor], float]:
+    """One step; returns the terms of its loss, and the loss (the mean over all processes)."""
+    (inputs, hr, target), settings, step = batch, recipe.training, learner.step
+    for group in learner.optimizer.param_groups:
+        group["lr"] = learning_rate(step, settings)
+    with torch.autocast(inputs.device.type, dtype=learner.dtype, enabled=learner.dtype is not torch.float32):
+        output, features = learner.trained(inputs)
+    terms = losses.distillation_loss(output.float(), hr, target, recipe.losses, perceptual, features)
+    loss = parallel.mean(terms["loss"])
+    if not math.isfinite(loss):
+        raise KdsharpError(
+            f"The loss is not finite at step {step}: lower the learning rate ({settings.learning_rate:g}); "
+            f"the last good checkpoint is kept in {folder}."
+        )
+    learner.optimizer.zero_grad(set_to_none=True)
+    learner.scaler.scale(terms["loss"]).backward()
+    learner.scaler.unscale_(learner.optimizer)
+    if step % settings.validate_every == 0 and step and not next(learner.network.parameters()).grad.any():
+        raise KdsharpError(
+            f"The network has died by step {step}: no gradient reaches its first layer any more. Lower the "
+            f"learning rate ({settings.learning_rate:g}), or choose another seed; {folder} is left as it is."
+        )
+    nn.utils.clip_grad_norm_(learner.trained.parameters(), settings.clip)
+    learner.scaler.step(learner.optimizer)
+    learner.scaler.update()
+    _average(learner.average, learner.network, min(settings.ema, (step + 1) / (step + 10)))
+    learner.step += 1
+    return terms, loss
+
+
+def _report(
+    learner: Learner,
+    settings: Training,
+    validation: TargetStore,
+    folder: Path,
+    on_progress: Callable[[dict], None] | None,
+    terms: dict[str, Tensor],
+    recent: list[float],
+) -> dict:
+    """Validate: the new row of the history, whose `loss` is the mean of `recent` ones and whose terms are the last."""
+    row = {"step": learner.step, "lr": learning_rate(learner.step - 1, settings)}
+    row |= {name: term.item() for name, term in terms.items()} | {"loss": float(np.mean(recent))}
+    row["val_psnr"] = validate(learner.average, validation, folder, learner.step)
+    learner.history.append(row)
+    log.info("step %d: loss %.4f, validation %.2f dB", learner.step, row["loss"], row["val_psnr"])
+    if on_progress:
+        on_progress(row)
+    return row
+
+
+def _save(learner: Learner, recipe: Recipe, made_from: runs.Origin, folder: Path) -> None:
+    if parallel.rank() == 0:
+        runs.save(folder, recipe, made_from, learner.state())
+
+
+def _publish(learner: Learner, recipe: Recipe, folder: Path) -> TrainingResult:
+    """Write the student as it is used."""
+    path, history = folder / "student.safetensors", learner.history
+    if parallel.rank() == 0:
+        checkpoints.save(path, learner.average, recipe, **(history[-1] if history else {}))
         keep.store(path)
     parallel.wait()
-    return TrainingResult(average.eval(), history, path)
+    return TrainingResult(learner.average.eval(), history, path)
 
 
-class _Trained(nn.Module):
-    """All that is trained, as one module: the student, and the adapter of its feature term where there is one."""
-
-    def __init__(self, network: nn.Module, match: FeatureMatch | None) -> None:
-        super().__init__()
-        self.network, self.match = network, match
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The student's output, and how unlike its features are to the teacher's."""
-        output = self.network(inputs)
-        if self.match is None:
-            return output, None
-        with torch.autocast(inputs.device.type, enabled=False):
-            return output, self.match(inputs)
-
-
-def _begin(recipe: Recipe) -> nn.Module:
-    """The network before the first step: fresh, or with the weights of the recipe's `start`."""
-    network = student.build(recipe.student)
-    if recipe.start:
-        earlier, origin = load_network(recipe.start)
-        if origin.student != recipe.student:
-            raise KdsharpError(f"'{recipe.start}' is a network of another shape than this recipe's student.")
-        network.load_state_dict(earlier.state_dict())
-    return network
+def _smaller(settings: Training, folder: Path) -> str:
+    """What to do when memory has run out."""
+    return (
+        f"Out of memory with batches of {settings.batch} patches of {settings.patch} pixels: set "
+        f"training.batch={max(1, settings.batch // 2)} or training.patch={settings.patch // 2}; "
+        f"the last good checkpoint is kept in {folder}."
+    )
 
 
 def learning_rate(step: int, settings: Training) -> float:
@@ -227,42 +226,6 @@ def learning_rate(step: int, settings: Training) -> float:
         return settings.learning_rate * (step + 1) / warmup
     share = (step - warmup) / max(1, settings.steps - warmup)
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
-
-
-def precision_for(device: str, settings: Training, earlier: dict[str, Any] | None = None) -> torch.dtype:
-    """What the network computes in (its weights stay in single precision).
-
-    On a GPU bfloat16, or float16, with its loss scaled, on those before Ampere such as a T4; on a processor bfloat16 if
-    the recipe allows it and it is faster there. A run that is resumed (`earlier` is its state) keeps to its own.
-    """
-    if device.startswith("cuda"):
-        return torch.float16 if torch.cuda.get_device_capability(device) < (8, 0) else torch.bfloat16
-    if not settings.half_on_cpu:
-        return torch.float32
-    halves = precision.bfloat16_pays() if earlier is None else earlier.get("bfloat16", True)
-    return torch.bfloat16 if halves else torch.float32
-
-
-@torch.no_grad()
-def validate(network: nn.Module, validation: TargetStore, folder: Path, step: int) -> float:
-    """Mean PSNR in dB (peak 1, on the student's own planes) to HR over fixed crops; writes a picture of four.
-
-    A crop that is right to within 50 dB counts as 50, or clean ones would drown the others.
-    """
-    device = next(network.parameters()).device
-    scores, rows = [], []
-    for index in np.linspace(0, len(validation) - 1, min(VALIDATION_CROPS, len(validation))).astype(int):
-        inputs = data.to_tensor(np.asarray(validation.input[index])).to(device)
-        hr = data.to_tensor(np.asarray(validation.hr[index])).to(device)
-        result = apply_to_rgb(network, inputs)
-        planes = (to_luma(result), to_luma(hr)) if network.colour == "luma" else (result, hr)
-        scores.append(-10 * math.log10(max(nn.functional.mse_loss(*planes).item(), 1e-5)))
-        if len(rows) < 4:
-            size = hr.shape[-2:]
-            shown = (nn.functional.interpolate(inputs, size=size, mode="nearest"), result, hr)
-            rows.append(np.concatenate([data.to_image(picture) for picture in shown], axis=1))
-    keep.store(data.write_image(folder / f"validation-{step:06d}.png", np.concatenate(rows)))
-    return float(np.mean(scores))
 
 
 @torch.no_grad()
@@ -277,7 +240,7 @@ def _made_from(
     store: TargetStore,
     validation: TargetStore,
     perceptual: Perceptual | None,
-    guide: nn.Module | None,
+    teacher_network: nn.Module | None,
 ) -> runs.Origin:
     """What a run follows from besides its recipe; None for what has no part in it."""
     vgg = perceptual and perceptual.source
@@ -285,20 +248,6 @@ def _made_from(
         "store": store.about["made_from"],
         "validation": validation.about["made_from"],
         "start": identity.of_network(load_network(recipe.start)[0]) if recipe.start else None,
-        "teacher": identity.of_network(guide)
-        if guide and "features" in losses.needed(recipe.losses)
-        else None,
+        "teacher": teacher_network and identity.of_network(teacher_network),
         "VGG": files.sha256(vgg) if vgg and Path(vgg).is_file() else vgg,
     }
-
-
-def _resume(folder: Path, state: dict[str, Any] | None, parts: dict[str, Any]) -> tuple[int, list[dict]]:
-    """Take up the run in `folder` from its state, if there is one; returns the step to go on with and the history."""
-    if state is None:
-        return 0, []
-    keep.fetch_all(folder)  # only now it is known that what is kept there is this run's
-    for name, part in parts.items():
-        if name in state:  # a run begun on another device has no scaler
-            part.load_state_dict(state[name])
-    log.info("resumed %s at step %d", folder, state["step"])
-    return state["step"], state["history"]

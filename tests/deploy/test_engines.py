@@ -16,7 +16,6 @@ from kdsharp import data, evaluate, recipes, student
 from kdsharp.degradation import degrade
 from kdsharp.deploy import export, runtime, sharpen, torch_run
 from kdsharp.disk import checkpoints, files
-from kdsharp.distill import training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
 from kdsharp.student import load_network
@@ -64,7 +63,7 @@ def test_any_size_and_every_engine(tmp_path: Path, picture: np.ndarray, preset: 
         before = image.copy()
         result = ready(image)
         assert result.shape == (height * ready.scale, width * ready.scale, 3) and result.dtype == np.uint8
-        expected = data.to_image(training.apply_to_rgb(network, data.to_tensor(image)))
+        expected = data.to_image(student.apply_to_rgb(network, data.to_tensor(image)))
         # The luma path takes OpenCV's 8-bit grey: half a step more of rounding.
         bound = 2 if preset == "video-call" else 1
         assert np.abs(result.astype(int) - expected).max() <= bound + 3 * engine.endswith("-int8")
@@ -121,7 +120,7 @@ def test_the_whole_frame_of_a_gpu_is_the_frame_of_a_processor(preset: str, pictu
     network = student.build(recipes.preset(preset).student).eval()
     with torch.inference_mode():
         whole = torch_run.WholeFrame(network)(torch.from_numpy(picture)).numpy()
-        expected = data.to_image(training.apply_to_rgb(network, data.to_tensor(picture)))
+        expected = data.to_image(student.apply_to_rgb(network, data.to_tensor(picture)))
     assert whole.dtype == np.uint8 and np.abs(whole.astype(int) - expected).max() <= 1
 
 

@@ -9,7 +9,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 from kdsharp import data, distill, recipes, student, teacher
-from kdsharp.distill import features, losses, perceptual, precision, targets, training
+from kdsharp.distill import features, learner, losses, perceptual, precision, targets, training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Losses, Network, Recipe, Store, Training
 from kdsharp.student import load_network
@@ -156,14 +156,14 @@ def test_a_network_that_died_is_noticed(
     store: targets.TargetStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Narrow ReLU networks can close for good and then give back their input: hours of training for nothing."""
-    begin = training._begin
+    start = learner.starting_network
 
     def dead(chosen: Recipe) -> torch.nn.Module:
-        network = begin(chosen)
+        network = start(chosen)
         torch.nn.init.constant_(network.layers[2].bias, -1e3)
         return network
 
-    monkeypatch.setattr(training, "_begin", dead)
+    monkeypatch.setattr(learner, "starting_network", dead)
     with pytest.raises(KdsharpError, match="has died by step 6"):
         distill.train(recipe(), store, store, tmp_path / "run")
 
@@ -253,7 +253,7 @@ def test_float16_with_a_scaled_loss_is_resumed_as_it_was(
     tmp_path: Path, store: targets.TargetStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a T4 computes in: the scale of the loss belongs to the checkpoint."""
-    monkeypatch.setattr(training, "precision_for", lambda *_: torch.float16)
+    monkeypatch.setattr(precision, "precision_for", lambda *_: torch.float16)
     halved = recipe(training=dataclasses.replace(SETTINGS, half_on_cpu=True))
     whole = distill.train(halved, store, store, tmp_path / "whole")
     distill.train(halved, store, store, tmp_path / "parts", watch=lambda step, _: step == 5)

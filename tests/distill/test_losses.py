@@ -4,7 +4,6 @@ import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.error import URLError
 
 import cv2
@@ -160,11 +159,6 @@ def test_what_cannot_be_is_said() -> None:
         losses.distillation_loss(hr, hr, None, Losses(hr=0.0), None)
 
 
-def own(hr: float, **others: float) -> SimpleNamespace:
-    """A recipe's `Losses` that weighs terms registered elsewhere."""
-    return SimpleNamespace(**(vars(Losses(hr=hr)) | {"others": others}))
-
-
 @pytest.fixture
 def brightness(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "TERMS", dict(losses.TERMS))
@@ -174,10 +168,10 @@ def brightness(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("brightness")
 def test_a_term_from_outside_is_weighed_like_any_other() -> None:
     hr = torch.full((1, 1, 16, 16), 0.5)
-    terms = losses.distillation_loss(hr + 0.1, hr, hr - 0.2, own(hr=1.0, brightness=3.0))
+    terms = losses.distillation_loss(hr + 0.1, hr, hr - 0.2, Losses(hr=1.0, others={"brightness": 3.0}))
     assert terms["brightness"].item() == pytest.approx(3 * 0.3)
     assert terms["loss"].item() == pytest.approx(0.1 + 3 * 0.3)
-    alone = losses.distillation_loss(hr + 0.1, hr, None, own(hr=0.0, brightness=1.0))
+    alone = losses.distillation_loss(hr + 0.1, hr, None, Losses(hr=0.0, others={"brightness": 1.0}))
     assert set(alone) == {"brightness", "loss"} and alone["loss"].item() == pytest.approx(0.1)
 
 
@@ -185,12 +179,13 @@ def test_a_term_from_outside_is_weighed_like_any_other() -> None:
 def test_what_a_term_from_outside_needs() -> None:
     hr = torch.full((1, 1, 4, 4), 0.5)
     losses.register("sum", needs=("target", "hr"))(lambda out, target, hr: (out + 2 * target + 4 * hr).sum())
-    assert losses.needed(own(hr=1.0, sum=1.0)) == {"hr", "weights", "target"}
-    assert losses.distillation_loss(hr, hr, hr, own(hr=0.0, sum=1.0))["sum"].item() == 16 * 7 * 0.5
+    weights = Losses(hr=0.0, others={"sum": 1.0})
+    assert losses.needed(weights) == {"hr", "target"}
+    assert losses.distillation_loss(hr, hr, hr, weights)["sum"].item() == 16 * 7 * 0.5
     with pytest.raises(KdsharpError, match="target store has none"):
-        losses.distillation_loss(hr, hr, None, own(hr=0.0, sum=1.0))
+        losses.distillation_loss(hr, hr, None, weights)
     with pytest.raises(KdsharpError, match=r"no loss term 'colour'.*brightness, sum"):
-        losses.weighed(own(hr=1.0, colour=1.0))
+        losses.weighed(Losses(hr=1.0, others={"colour": 1.0}))
     with pytest.raises(KdsharpError, match=r"cannot look at 'taste'.*hr, target, goal"):
         losses.register("taste", needs=("taste",))
     with pytest.raises(KdsharpError, match=r"losses\.vgg is a setting"):

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 import kdsharp
 from kdsharp import data, recipes, student
 from kdsharp.disk import checkpoints
-from kdsharp.distill import training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
 from kdsharp.student import load_network
@@ -65,7 +64,7 @@ def test_wrong_options_are_explained() -> None:
 def test_luma_correction_is_added_to_all_three_planes() -> None:
     network = make(1, 4, "luma")
     rgb = torch.rand(1, 3, 16, 16) * 0.5 + 0.25
-    added = training.apply_to_rgb(network, rgb) - rgb
+    added = student.apply_to_rgb(network, rgb) - rgb
     assert torch.allclose(added[:, 0], added[:, 1], atol=1e-6) and added.abs().max() > 0
 
 

@@ -35,7 +35,7 @@ def run(chosen: Namespace) -> None:
     teacher = chosen.teacher or own or recipes.PERCEPTUAL_TEACHER
     variants = ablation.variants(teacher, chosen.fidelity_teacher)
     folder = chosen.folder or files.work_dir() / "ablation"
-    places = (photos, held_out, folder, chosen.vgg, chosen.device, chosen.profile)
+    places = (pipeline.Photos(photos, held_out), folder, chosen.vgg, chosen.device, chosen.profile)
     rows = ablation.run(recipe, variants, chosen.seeds, *places)
     print(ablation.format_table(rows))
     if chosen.json:
