@@ -23,7 +23,8 @@ def register(name: str, make: Callable[..., nn.Module]) -> None:
     set_already = make.keywords if isinstance(make, partial) else {}
     options = inspect.signature(make).parameters.values()
     FAMILIES[name] = make
-    recipes.register_family(name, {one.name: one.default for one in options if one.name not in set_already})
+    defaults = {one.name: one.default for one in options if one.name not in set_already}
+    recipes.register_family(name, defaults)
 
 
 def build(network: Network) -> nn.Module:

@@ -14,7 +14,7 @@ def test_recipes_know_the_options_of_each_family_before_it_is_imported() -> None
     """They are read without PyTorch, so they keep a table of their own: it has to be what the classes say."""
     program = """
 import copy
-from kdsharp.recipes.checks import NETWORKS as FAMILIES
+from kdsharp.recipes import FAMILIES
 known = copy.deepcopy(FAMILIES)
 import kdsharp.student
 assert known == FAMILIES and list(known) == list(FAMILIES), (known, FAMILIES)
