@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from kdsharp import recipes, student
+from kdsharp.errors import KdsharpError
 from kdsharp.student.folded import FoldedNetwork
 
 
@@ -22,6 +23,12 @@ assert set(known) == set(kdsharp.student.FAMILIES)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_option_without_default_is_named() -> None:
+    with pytest.raises(KdsharpError, match="'deep' has no default for depth"):
+        student.register("deep", lambda depth, scale=1, colour="rgb": None)
+    assert "deep" not in student.FAMILIES and "deep" not in recipes.FAMILIES
 
 
 @pytest.mark.parametrize("family", student.FAMILIES)
