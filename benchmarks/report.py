@@ -110,7 +110,7 @@ def imitation(assets: Path) -> list[dict]:
     other = load_teacher("realesr-animevideov3")
     methods: dict[str, Callable] = {
         "bicubic": lambda small: evaluate.bicubic_upscale(small, 4),
-        other.name: other.upscale_image,
+        other.name: other.on_picture,
     } | _published(("x4-m", "x4-m-plain", "x4-m-fidelity", "x4-s"))
     rows = []
     for folder in ("benchmarks/Set14", "photos/val"):
@@ -118,7 +118,7 @@ def imitation(assets: Path) -> list[dict]:
         for number, path in enumerate(data.list_photos(assets / folder)):
             damage = recipes.preset("real-esrgan").degradation
             hr, small, _ = evaluate.degraded_photo(path, damage, number, max_side=512)
-            taught = guide.upscale_image(small)
+            taught = guide.on_picture(small)
             pictures = {name: method(small) for name, method in methods.items()} | {"teacher": taught}
             for row in evaluate.compare(hr, pictures, {"teacher": taught}, border=4):
                 scores.setdefault(row.pop("method"), []).append(row)

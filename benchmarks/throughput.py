@@ -70,7 +70,7 @@ def targets(photos: Path, device: str, count: int = 24) -> list[dict]:
         name = f"kdsharp, batches of {count}, {'half' if half else 'single'} precision"
 
         def batch(ours: teacher.Teacher = ours) -> np.ndarray:
-            made = (ours.upscale(small.to(device)) * 255).round().byte()
+            made = (ours(small.to(device)) * 255).round().byte()
             return made.permute(0, 2, 3, 1).cpu().numpy()
 
         ways[name] = batch

@@ -37,12 +37,12 @@ def register(name: str, settings: type) -> Callable[[Chain], Chain]:
 
     The function takes a batch (N, 3, H, W), RGB in [0, 1], the settings and the generator that all chance comes from.
     Its original is the first of the stages that it returns. Settings with a `scale` are those of an upscaling task.
-    Raises KdsharpError for a name or class that another degradation has.
+    Raises KdsharpError for a name that another degradation has, and for settings that are no dataclass of defaults.
     """
-    if settings in _CHAINS or recipes.DEGRADATIONS.get(name, settings) is not settings:
-        raise KdsharpError(
-            f"There is a degradation '{name}' or one of {settings.__name__} already: take another."
-        )
+    known = recipes.DEGRADATIONS.get(name, settings)
+    # The same class once more is a notebook's cell that is run again.
+    if (known.__module__, known.__qualname__) != (settings.__module__, settings.__qualname__):
+        raise KdsharpError(f"There is a degradation '{name}' already: give yours another name.")
     recipes.register_degradation(name, settings)
 
     def keep(chain: Chain) -> Chain:

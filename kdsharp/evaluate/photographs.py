@@ -13,7 +13,7 @@ from kdsharp.errors import KdsharpError
 from kdsharp.evaluate.classic import bicubic_upscale, unsharp
 from kdsharp.evaluate.metrics import METRICS, compare
 from kdsharp.evaluate.tables import text_table
-from kdsharp.recipes import Degradation
+from kdsharp.recipes import Degradation, scale_of
 from kdsharp.teacher import Teacher, target_for
 
 Upscaler = Callable[[np.ndarray], np.ndarray]
@@ -83,11 +83,6 @@ def degraded_photo(
 def teacher_picture(teacher: Teacher, small: np.ndarray, hr: np.ndarray) -> np.ndarray:
     """The teacher's picture of the small frame at the size of `hr`, `uint8` RGB."""
     return data.to_image(target_for(teacher, data.to_tensor(small), hr.shape[:2]))
-
-
-def scale_of(degradation: Degradation) -> int:
-    """By how much the student enlarges what this degradation leaves: 1 where it sharpens."""
-    return getattr(degradation, "scale", 1)
 
 
 def format_table(rows: list[dict]) -> str:

@@ -95,7 +95,7 @@ def measure(
         guide = load_teacher(teacher, devices[-1])
         small = _frame(size[0] // CALL_SHRINK, size[1] // CALL_SHRINK)
         key = (f"{teacher} (on {small.shape[1]}x{small.shape[0]})", "torch", devices[-1], "end to end")
-        times |= in_turns({key: lambda: guide.upscale_image(small)}, repeats=min(3, repeats), warmup=0)
+        times |= in_turns({key: lambda: guide.on_picture(small)}, repeats=min(3, repeats), warmup=0)
     counts = {name: _multiply_adds(name, size) for name in (*students, *(rivals or [])) if name != CLASSIC}
     rows = [_row(key, taken, size, counts.get(key[0])) for key, taken in times.items()]
     peaks = raised(ceilings or {}, rows)

@@ -25,6 +25,7 @@ CPU_BATCH = 8
 class Teacher:
     """A network that enlarges by `scale` (1: it sharpens), tiled and in half precision where that is faster.
 
+    Called with a batch of tensors; `on_picture` takes one `uint8` picture.
     `run` takes and gives (N, 3, H, W) batches; tiles are `tile` input pixels with `overlap` more on each side and
     begin at multiples of `multiple`.
     """
@@ -55,7 +56,7 @@ class Teacher:
         inside = self.run.args[0] if isinstance(self.run, partial) else self.run
         return getattr(inside, "model", inside)
 
-    def upscale(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] to (N, 3, scale H, scale W) in [0, 1], on the device that `images` lie on.
 
         Raises KdsharpError for another shape, when memory runs out, or if the result is not finite.
@@ -72,9 +73,9 @@ class Teacher:
         ]
         return torch.cat(results).clamp(0, 1).to(images.device)
 
-    def upscale_image(self, image: np.ndarray) -> np.ndarray:
-        """`uint8` RGB (H, W, 3) to (scale H, scale W, 3)."""
-        return data.to_image(self.upscale(data.to_tensor(image)))
+    def on_picture(self, image: np.ndarray) -> np.ndarray:
+        """What it makes of `uint8` RGB (H, W, 3): the same, (scale H, scale W, 3)."""
+        return data.to_image(self(data.to_tensor(image)))
 
     @torch.inference_mode()
     def _run_finite(self, tile: Tensor) -> Tensor:
@@ -104,7 +105,7 @@ def target_for(teacher: Teacher, small: Tensor, size: tuple[int, int]) -> Tensor
     """
     if teacher.scale == 1 and small.shape[-2:] != tuple(size):
         small = resize(small, tuple(size), VideoCall().enlarge).clamp(0, 1)
-    upscaled = teacher.upscale(small)
-    if upscaled.shape[-2:] == tuple(size):
-        return upscaled
-    return resize(upscaled, tuple(size), "bicubic").clamp(0, 1)
+    target = teacher(small)
+    if target.shape[-2:] == tuple(size):
+        return target
+    return resize(target, tuple(size), "bicubic").clamp(0, 1)

@@ -4,6 +4,7 @@ Each tile is run with `context` pixels of its surroundings, which are thrown awa
 `blend` pixels. Tiles stop at the picture's border, so that the network pads there just as it would pad the whole.
 """
 
+import itertools
 import logging
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from kdsharp.data.tiles import Span, spans
 from kdsharp.errors import KdsharpError
 
 log = logging.getLogger(__name__)
@@ -92,42 +94,29 @@ def _run(
     tile = max(multiple, tile - tile % multiple)
     step = max(multiple, (tile - blend) // multiple * multiple)
     context += -context % multiple
-    spans = [(row, column) for row in _spans(height, tile, step) for column in _spans(width, tile, step)]
+    rows, columns = (spans(length, tile, step, context) for length in (height, width))
+    tiles = list(itertools.product(rows, columns))
     total = torch.zeros(count, channels, height * scale, width * scale)
     weights = torch.zeros(1, 1, height * scale, width * scale)
-    for (top, bottom), (left, right) in tqdm(
-        spans, desc="tiles", unit="tile", disable=len(spans) <= 4, leave=False
-    ):
-        outer_top, outer_left = max(0, top - context), max(0, left - context)
-        patch = images[:, :, outer_top : bottom + context, outer_left : right + context].to(device)
-        result = network(patch).float().cpu()
-        rows, columns = (bottom - top) * scale, (right - left) * scale
-        start_row, start_column = (top - outer_top) * scale, (left - outer_left) * scale
-        kept = result[:, :, start_row : start_row + rows, start_column : start_column + columns]
-        ramp_rows = _ramp(rows, blend * scale, top > 0, bottom < height)
-        ramp_columns = _ramp(columns, blend * scale, left > 0, right < width)
-        window = ramp_rows[:, None] * ramp_columns[None, :]
-        place = (..., slice(top * scale, bottom * scale), slice(left * scale, right * scale))
-        total[place] += kept * window
+    for row, column in tqdm(tiles, desc="tiles", unit="tile", disable=len(tiles) <= 4, leave=False):
+        result = network(images[:, :, row.seen, column.seen].to(device)).float().cpu()
+        down, across = _ramp(row, height, blend, scale), _ramp(column, width, blend, scale)
+        window = down[:, None] * across[None, :]
+        place = (..., row.place(scale), column.place(scale))
+        total[place] += result[:, :, row.kept(scale), column.kept(scale)] * window
         weights[place] += window
     return total.div_(weights)  # in place: a 4K result is 0.4 GB
 
 
-def _spans(length: int, tile: int, step: int) -> list[tuple[int, int]]:
-    """Intervals of at most `tile` pixels, one every `step`, that cover `length` and overlap by the difference."""
-    starts = range(0, max(1, length - (tile - step)), step)
-    return [(start, min(length, start + tile)) for start in starts]
-
-
-def _ramp(length: int, blend: int, fade_in: bool, fade_out: bool) -> Tensor:
+def _ramp(tile: Span, length: int, blend: int, scale: int) -> Tensor:
     """Weights along one axis: 1 inside, falling linearly (never to 0) over `blend` where a neighbour takes over."""
-    weights = torch.ones(length)
-    blend = min(blend, length)
+    weights = torch.ones((tile.end - tile.start) * scale)
+    blend = min(blend * scale, len(weights))
     slope = torch.arange(1, blend + 1) / (blend + 1)
-    if fade_in:
+    if tile.start > 0:
         weights[:blend] *= slope
-    if fade_out:
-        weights[length - blend :] *= slope.flip(0)
+    if tile.end < length:
+        weights[len(weights) - blend :] *= slope.flip(0)
     return weights
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kdsharp import data, evaluate, recipes
+from kdsharp import data, degradation, evaluate, recipes
 from kdsharp.degradation import add_noise, add_poisson_noise, degrade, resize
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes.degradations import Blur, Camera, Downscale, Pairs, RealEsrgan, VideoCall
@@ -63,6 +63,12 @@ def test_all_that_recipes_name_can_be_done(hr: torch.Tensor) -> None:
     for name, kind in recipes.DEGRADATIONS.items():
         batch = torch.cat([hr, hr], dim=1) if name == "pairs" else hr
         assert degrade(batch, kind(), seeded()).input.ndim == 4
+
+
+def test_a_name_is_not_given_twice() -> None:
+    with pytest.raises(KdsharpError, match="degradation 'blur' already"):
+        degradation.register("blur", Camera)
+    assert recipes.DEGRADATIONS["blur"] is Blur
 
 
 def test_settings_of_no_degradation_are_named(hr: torch.Tensor) -> None:

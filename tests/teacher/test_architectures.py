@@ -45,9 +45,9 @@ def test_networks_of_many_families_teach(name: str, tmp_path: Path) -> None:
     small = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         expected = network(small).clamp(0, 1)
-    assert torch.allclose(guide.upscale(small), expected, atol=1e-4)
+    assert torch.allclose(guide(small), expected, atol=1e-4)
     assert teacher.target_for(guide, small, (96, 96)).shape == (2, 3, 96, 96)
-    assert guide.upscale(torch.rand(1, 3, 37, 51)).shape == (1, 3, 37 * scale, 51 * scale)
+    assert guide(torch.rand(1, 3, 37, 51)).shape == (1, 3, 37 * scale, 51 * scale)
 
 
 def test_a_network_that_wants_a_noise_map_is_refused(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_restormer_of_the_official_size_teaches(restormer_file: Path, official: 
     images = torch.rand(
         1, 3, 100, 130, generator=torch.Generator().manual_seed(1)
     )  # no multiples of 8, tiled
-    result = guide.upscale(images)
+    result = guide(images)
     assert result.shape == images.shape and torch.isfinite(result).all()
 
 
@@ -135,7 +135,7 @@ def test_restormers_memory_is_that_of_a_tile(restormer_file: Path) -> None:
     script = (
         "import sys, torch; from pathlib import Path; from kdsharp import teacher\n"
         "guide = teacher.load_teacher(sys.argv[1], tile=128, half=False)\n"
-        "assert guide.upscale(torch.rand(1, 3, 256, 288)).shape == (1, 3, 256, 288)\n"
+        "assert guide(torch.rand(1, 3, 256, 288)).shape == (1, 3, 256, 288)\n"
         "print(next(line for line in Path('/proc/self/status').open() if line.startswith('VmHWM')).split()[1])\n"
     )
     done = subprocess.run(

@@ -35,8 +35,8 @@ def compact_file(tmp_path: Path) -> Path:
 
 def differences(path: Path, image: np.ndarray, **settings: int) -> np.ndarray:
     """|ours - upstream's| over a picture, in 1/255."""
-    ours = teacher.load_teacher(path).upscale_image(image)
-    theirs = teacher.load_teacher(path, engine="realesrgan", **settings).upscale_image(image)
+    ours = teacher.load_teacher(path).on_picture(image)
+    theirs = teacher.load_teacher(path, engine="realesrgan", **settings).on_picture(image)
     assert ours.shape == theirs.shape
     return np.abs(ours.astype(int) - theirs)
 
@@ -49,8 +49,8 @@ def test_both_engines_agree_on_official_weights(
     image = data.read_image(assets / "benchmarks" / "Set5" / "img_003.png")[:96, :112]
     path = assets / "weights" / f"{name}.pth"
     assert differences(path, image).max() <= 1
-    swapped = teacher.load_teacher(path).upscale_image(image[..., ::-1].copy())[..., ::-1]
-    assert np.abs(swapped.astype(int) - teacher.load_teacher(path).upscale_image(image)).max() > 1
+    swapped = teacher.load_teacher(path).on_picture(image[..., ::-1].copy())[..., ::-1]
+    assert np.abs(swapped.astype(int) - teacher.load_teacher(path).on_picture(image)).max() > 1
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -84,7 +84,7 @@ def test_a_runtime_error_inside_upstream_is_not_swallowed(
 
     monkeypatch.setattr(guide.network, "forward", fail)
     with pytest.raises(RuntimeError, match="a real bug"):
-        guide.upscale(torch.rand(1, 3, 80, 80))
+        guide(torch.rand(1, 3, 80, 80))
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
@@ -95,7 +95,7 @@ def test_damaged_weights_are_named(
     with torch.no_grad():
         list(guide.network.parameters())[-1].fill_(value)
     with pytest.raises(KdsharpError, match=r"compact.*not finite"):
-        guide.upscale(torch.rand(1, 3, 20, 20))
+        guide(torch.rand(1, 3, 20, 20))
 
 
 def test_half_precision_that_overflows_goes_on_in_single(
@@ -106,11 +106,11 @@ def test_half_precision_that_overflows_goes_on_in_single(
 ) -> None:
     guide = teacher.load_teacher(compact_file, engine="realesrgan")
     images = torch.rand(1, 3, 20, 20)
-    expected = guide.upscale(images)
+    expected = guide(images)
     engine, finite = guide.run.engine, guide.run._finite
     monkeypatch.setattr(guide.run, "_finite", lambda image: None if engine.half else finite(image))
     engine.half = True
-    assert torch.equal(guide.upscale(images), expected)
+    assert torch.equal(guide(images), expected)
     assert engine.half is False and "single precision" in caplog.text
 
 

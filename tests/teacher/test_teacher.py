@@ -51,7 +51,7 @@ class Fault:
 def test_half_precision_that_overflows_is_done_again(value: float) -> None:
     fault = Fault(value)
     images = torch.rand(1, 3, 40, 40)
-    result = teacher.Teacher("fault", 1, fault, half=True).upscale(images)
+    result = teacher.Teacher("fault", 1, fault, half=True)(images)
     assert torch.equal(result, images) and fault.calls == [True, False]
 
 
@@ -62,7 +62,7 @@ def test_only_the_tile_that_overflowed_is_done_again() -> None:
 
     calls: list[bool] = []
     images = torch.rand(1, 3, 60, 60)
-    result = teacher.Teacher("fault", 1, fault, tile=48, half=True).upscale(images)
+    result = teacher.Teacher("fault", 1, fault, tile=48, half=True)(images)
     assert torch.allclose(result, images, atol=1e-6) and calls == [True, False, True, True, True]
 
 
@@ -77,7 +77,7 @@ def test_spandrel_does_not_hide_an_overflow(
         return forward(tile) + (float("inf") if torch.is_autocast_enabled("cpu") else 0)
 
     monkeypatch.setattr(guide.network, "forward", overflowing)
-    assert torch.equal(guide.upscale(images), teacher.load_teacher(compact_file).upscale(images))
+    assert torch.equal(guide(images), teacher.load_teacher(compact_file)(images))
     assert "single precision" in caplog.text
 
 
@@ -87,7 +87,7 @@ def test_damaged_weights_are_named(compact_file: Path, value: float) -> None:
     with torch.no_grad():
         list(guide.network.parameters())[-1].fill_(value)
     with pytest.raises(KdsharpError, match="'compact' gives values that are not finite"):
-        guide.upscale(torch.rand(1, 3, 20, 20))
+        guide(torch.rand(1, 3, 20, 20))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
@@ -95,7 +95,7 @@ def test_half_precision_on_a_gpu_is_close_to_single() -> None:
     images = torch.rand(1, 3, 100, 120)
     half, single = teacher.load_teacher("teacher-x4", "cuda", tile=64), teacher.load_teacher("teacher-x4")
     assert half.half and not single.half
-    assert (half.upscale(images) - single.upscale(images)).abs().max() * 255 <= 2
+    assert (half(images) - single(images)).abs().max() * 255 <= 2
 
 
 def rrdbnet_weights(blocks: int, features: int = 64, growth: int = 32) -> dict[str, torch.Tensor]:
@@ -129,7 +129,7 @@ def test_official_layout_loads_by_path(tmp_path: Path) -> None:
     )
     assert sorted(ours) == pytest.approx(sorted(theirs))
     first = torch.rand(1, 3, 16, 20)
-    assert loaded.upscale(first).shape == (1, 3, 64, 80)
+    assert loaded(first).shape == (1, 3, 64, 80)
 
 
 @pytest.mark.parametrize(("scale", "height", "width"), [(1, 33, 41), (2, 33, 41), (4, 40, 35)])
@@ -138,10 +138,10 @@ def test_every_scale_and_odd_sizes(tmp_path: Path, scale: int, height: int, widt
     torch.save({"params": Compact(num_feat=8, num_conv=1, upscale=scale).state_dict()}, path)
     guide = teacher.load_teacher(path, tile=32)
     assert guide.scale == scale
-    result = guide.upscale(torch.rand(2, 3, height, width))
+    result = guide(torch.rand(2, 3, height, width))
     assert result.shape == (2, 3, height * scale, width * scale)
     assert result.min() >= 0 and result.max() <= 1
-    assert guide.upscale_image(np.zeros((height, width, 3), np.uint8)).dtype == np.uint8
+    assert guide.on_picture(np.zeros((height, width, 3), np.uint8)).dtype == np.uint8
 
 
 def test_official_names_are_downloaded_verified_and_kept(
@@ -237,7 +237,7 @@ def test_devices_that_are_not_there_are_named(device: str) -> None:
 @pytest.mark.parametrize("shape", [(3, 20, 20), (1, 1, 20, 20)])
 def test_tensors_of_another_shape_are_refused(network: torch.nn.Module, shape: tuple[int, ...]) -> None:
     with pytest.raises(KdsharpError, match="batch"):
-        teacher.Teacher("own", 4, network).upscale(torch.rand(shape))
+        teacher.Teacher("own", 4, network)(torch.rand(shape))
 
 
 def test_unknown_names_list_the_known_ones() -> None:
@@ -273,7 +273,7 @@ def test_published_teacher_beats_bicubic(assets: Path) -> None:
     own = teacher.load_teacher("teacher-x4")
     network, _ = load_network("teacher-x4")
     assert student.parameters(network) <= 2_000_000
-    gained, _ = evaluate.network_benchmark(own.upscale_image, assets / "benchmarks" / "Set14", 4)
+    gained, _ = evaluate.network_benchmark(own.on_picture, assets / "benchmarks" / "Set14", 4)
     shrunk, _ = evaluate.network_benchmark(
         lambda small: evaluate.bicubic_upscale(small, 4), assets / "benchmarks" / "Set14", 4
     )

@@ -42,8 +42,8 @@ def test_official_network_tiled_equals_whole(assets: Path, tile: int) -> None:
     """1/255 away from the border of the picture, 2/255 everywhere."""
     photo = data.read_image(sorted((assets / "photos" / "val").glob("*.png"))[0])
     images = data.to_tensor(photo[300:460, 500:680])
-    whole = teacher.load_teacher(assets / GENERAL, tile=1000).upscale(images)
-    tiled = teacher.load_teacher(assets / GENERAL, tile=tile).upscale(images)
+    whole = teacher.load_teacher(assets / GENERAL, tile=1000)(images)
+    tiled = teacher.load_teacher(assets / GENERAL, tile=tile)(images)
     difference = (whole - tiled).abs() * 255
     assert difference.max() <= 2 and difference[..., 64:-64, 64:-64].max() <= 1
 
