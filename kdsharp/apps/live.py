@@ -20,7 +20,7 @@ import cv2
 
 from kdsharp import data
 from kdsharp.deploy import sharpen
-from kdsharp.deploy.runtime import OnnxNetwork
+from kdsharp.deploy.engines.onnx import OnnxNetwork
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
 

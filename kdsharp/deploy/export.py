@@ -1,6 +1,6 @@
 """ONNX: from a PyTorch student to one file for pictures of every size, with what it needs to be used.
 
-`runtime` executes the file without PyTorch, and `largest_difference` checks that it gives the same picture.
+`engines.onnx` executes the file without PyTorch, and `largest_difference` checks that it gives the same picture.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdsharp.deploy.runtime import OnnxNetwork, OpenVinoNetwork
+from kdsharp.deploy.engines.base import Engine
 from kdsharp.disk import files
 from kdsharp.student import CHANNELS
 
@@ -41,7 +41,7 @@ def for_multiples(network: nn.Module) -> nn.Module:
 def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
     """Write a student as ONNX (opset 18, float32): `input` (1, C, H, W) to `output`, both in [0, 1].
 
-    H and W are free, but multiples of the metadata's `multiple`; the caller pads (`OnnxNetwork` does). The other
+    H and W are free, but multiples of the metadata's `multiple`; the caller pads (`engines.onnx` does). The other
     metadata: `scale`, `colour` (rgb or luma), `range`, and `source`, which names the weights that it was made from
     (`checkpoints.digest`). The network itself stays as it is: where it lies, its precision, and whether it is in
     training.
@@ -89,10 +89,8 @@ def quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def largest_difference(
-    network: nn.Module, exported: OnnxNetwork | OpenVinoNetwork, height: int, width: int
-) -> float:
-    """Largest absolute difference between PyTorch and a runtime on random input, in units of 1/255."""
+def largest_difference(network: nn.Module, exported: Engine, height: int, width: int) -> float:
+    """Largest absolute difference between PyTorch and another engine on random input, in units of 1/255."""
     planes = torch.rand(
         1, CHANNELS[network.colour], height, width, generator=torch.Generator().manual_seed(0)
     )

@@ -11,7 +11,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,9 +20,9 @@ import onnxruntime
 import torch
 from torch import nn
 
-from kdsharp import evaluate
-from kdsharp.deploy import export, runtime, sharpen, torch_run
-from kdsharp.deploy.sharpen import Sharpener
+from kdsharp import deploy, evaluate
+from kdsharp.deploy import Sharpener, export
+from kdsharp.deploy.engines.torch import forward
 from kdsharp.disk import files
 from kdsharp.errors import KdsharpError
 from kdsharp.speed import rivals
@@ -69,7 +69,7 @@ def measure(
     frame on a GPU, so that there the difference between the two shows what the copies cost.
 
     Args:
-        students: published names or files; `engines`: those of `sharpen.load_student`, PyTorch's own also on a GPU
+        students: published names or files; `engines`: those of `deploy.load_student`, PyTorch's own also on a GPU
             where there is one, all networks alike: in half precision, whole frames.
         teacher: also time this teacher end to end, three frames only, because it is slow.
         size: (height, width) of the output.
@@ -87,7 +87,7 @@ def measure(
     for name in students:
         for engine in engines:
             for device in _devices_of(engine, devices):
-                jobs |= _jobs_of(name, sharpen.load_student(name, device, engine), size)
+                jobs |= _jobs_of(name, deploy.load_student(name, device, engine), size)
     for name in rivals or []:
         jobs |= _classic_jobs(size) if name == CLASSIC else _rival_jobs(name, engines, devices, size)
     times = in_turns(jobs, repeats, warmup=3)
@@ -100,8 +100,8 @@ def measure(
     rows = [_row(key, taken, size, counts.get(key[0])) for key, taken in times.items()]
     peaks = raised(ceilings or {}, rows)
     for row in rows:
-        peak = peaks.get(precision_of(row["engine"], row["device"]))
-        row["share"] = round(_rate(row) / peak, 3) if peak and _counts(row) else None
+        peak = peaks.get(precision_of(row["engine"], row["device"])) if _counts(row) else None
+        row["share"] = round(_rate(row) / peak, 3) if peak else None
     return rows
 
 
@@ -143,11 +143,7 @@ def percentile(values: list[float], percent: float) -> float:
 
 def precision_of(engine: str, device: str) -> str:
     """What an engine multiplies, as `roofline.PRECISIONS` names it."""
-    if engine.endswith("int8"):
-        return "int8"
-    if engine == "openvino":
-        return "bfloat16" if runtime.openvino_halves() else "float32"
-    return "float16" if device.startswith("cuda") and engine in sharpen.TORCH_ENGINES else "float32"
+    return deploy.find_engine(engine).precision(device)
 
 
 def _multiply_adds(name: str, size: tuple[int, int]) -> float:
@@ -198,13 +194,10 @@ def _jobs_of(
     name: str, student: Sharpener, size: tuple[int, int]
 ) -> dict[tuple[str, ...], Callable[[], object]]:
     frame = _frame(size[0] // student.scale, size[1] // student.scale)
-    planes = np.random.default_rng(0).random(
-        (1, CHANNELS[student.run.colour], *frame.shape[:2]), dtype=np.float32
-    )
     key = (name, student.engine, student.device)
     return {
         (*key, "end to end"): lambda: student(frame),
-        (*key, "network"): _network_alone(student, planes, frame),
+        (*key, "network"): student.run.alone(frame),
     }
 
 
@@ -224,66 +217,27 @@ def _rival_jobs(
 ) -> dict[tuple[str, ...], Callable[[], object]]:
     """A published network of others, without its frame path, in the engines that we use ourselves."""
     network = rivals.build(name)
-    shape = (1, CHANNELS[network.colour], size[0] // network.scale, size[1] // network.scale)
-    planes = np.random.default_rng(0).random(shape, dtype=np.float32)
+    frame = _frame(size[0] // network.scale, size[1] // network.scale)
     jobs: dict[tuple[str, ...], Callable[[], object]] = {}
     for engine in engines:
-        if engine.endswith("-int8") or engine == "compile":
+        kind = deploy.find_engine(engine)
+        if kind.wants == "int8" or not kind.usual:
             continue  # random weights say nothing about what rounding would cost
-        if engine not in sharpen.TORCH_ENGINES:
-            path = files.work_dir() / "onnx" / f"{name.replace(' ', '-')}.onnx"
-            exported = runtime.RUNTIMES[engine](path if path.exists() else export.to_onnx(network, path))
-            jobs[name, engine, _devices_of(engine, devices)[0], "network"] = partial(exported, planes)
-            continue
         for device in _devices_of(engine, devices):
-            run = torch_run.start(copy.deepcopy(network), device, engine)
-            jobs[name, engine, device, "network"] = (
-                _resident(run, _frame(*shape[2:]))
-                if device.startswith("cuda")
-                else _forward(run.network, planes)
-            )
+            model = copy.deepcopy(network) if kind.wants == "network" else _exported(name, network)
+            jobs[name, engine, device, "network"] = kind.start(model, kind.place(device)).alone(frame)
     return jobs
 
 
+def _exported(name: str, network: nn.Module) -> Path:
+    path = files.work_dir() / "onnx" / f"{name.replace(' ', '-')}.onnx"
+    return path if path.exists() else export.to_onnx(network, path)
+
+
 def _devices_of(engine: str, devices: list[str]) -> list[str]:
-    """On which of the devices an engine runs."""
-    if engine not in sharpen.TORCH_ENGINES:
-        return ["cuda" if engine in runtime.GPU_RUNTIMES else "cpu"]
-    return [device for device in devices if engine != "cuda-graph" or device.startswith("cuda")]
-
-
-def _network_alone(student: Sharpener, planes: np.ndarray, frame: np.ndarray) -> Callable[[], object]:
-    """A call of the network without the copies to and from its device."""
-    if student.engine not in sharpen.TORCH_ENGINES:
-        return lambda: student.run(planes)
-    if student.device == "cpu":
-        return _forward(student.run.network, planes)
-    return _resident(student.run, frame)
-
-
-def _resident(run: torch_run.GpuRun, frame: np.ndarray) -> Callable[[], object]:
-    """A call of a network on a GPU for a frame that lies there already; all networks are timed so."""
-    there = torch.from_numpy(frame).to(run.device)
-
-    def forward() -> None:
-        run.resident(there)
-        torch.cuda.synchronize()
-
-    return forward
-
-
-def _forward(network: nn.Module, planes: np.ndarray) -> Callable[[], object]:
-    """A call of a PyTorch network on planes that already lie on its device, in its own precision."""
-    weights = next(network.parameters())
-    tensor = torch.from_numpy(planes).to(weights.device, weights.dtype)
-
-    @torch.inference_mode()
-    def forward() -> None:
-        network(tensor)
-        if weights.is_cuda:
-            torch.cuda.synchronize()
-
-    return forward
+    """On which of the devices an engine runs; one that needs a GPU says so itself where there is none."""
+    known = deploy.find_engine(engine).devices
+    return [device for device in devices if device in known] or [known[0]]
 
 
 def in_turns(jobs: dict, repeats: int, warmup: int) -> dict[Any, list[float]]:
@@ -325,10 +279,10 @@ def predict(network: nn.Module, size: tuple[int, int] = (HEIGHT, WIDTH), repeats
 
     For choosing while a slider moves: `measure` is what counts. It is timed with PyTorch on the network's device.
     """
-    if next(network.parameters()).is_cuda:  # as `torch_run` does
+    if next(network.parameters()).is_cuda:  # as on a GPU of `deploy`
         network = copy.deepcopy(network).half()
     planes = CHANNELS[getattr(network, "colour", "rgb")]
     quarter = [edge // (2 * network.scale) // 8 * 8 for edge in size]
     frame = np.random.default_rng(0).random((1, planes, *quarter), dtype=np.float32)
     share = quarter[0] * quarter[1] * network.scale**2 / (size[0] * size[1])
-    return time_call(_forward(network, frame), repeats, warmup=1) / share
+    return time_call(forward(network, frame), repeats, warmup=1) / share

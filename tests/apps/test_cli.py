@@ -11,7 +11,8 @@ import pytest
 
 from kdsharp import data, recipes, student
 from kdsharp.apps.cli import COMMANDS, main
-from kdsharp.deploy import runtime, sharpen
+from kdsharp.deploy import sharpen
+from kdsharp.deploy.engines.onnx import OnnxNetwork
 from kdsharp.disk import checkpoints
 from kdsharp.distill import pipeline, targets
 from kdsharp.errors import KdsharpError
@@ -165,7 +166,7 @@ def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
     for flags in ([], ["--int8"]):
         path = tmp_path / "new" / "folder" / f"call{len(flags)}.onnx"
         assert main(["export", "call-s", str(path), *flags]) == 0
-        assert runtime.OnnxNetwork(path).source == checkpoints.digest(checkpoints.find("call-s"))
+        assert OnnxNetwork(path).source == checkpoints.digest(checkpoints.find("call-s"))
         assert [each.name for each in path.parent.iterdir() if each.name.startswith(".")] == []
 
 
@@ -178,7 +179,7 @@ def test_export_writes_over_nothing_unless_told(tmp_path: Path, capsys: pytest.C
     assert main(["export", "call-s", str(tmp_path / "mine.txt")]) == 2
     assert path.read_text() == "precious" and list(tmp_path.iterdir()) == [path]
     assert main(["export", "call-s", str(path), "--force"]) == 0
-    assert runtime.OnnxNetwork(path).scale == 1
+    assert OnnxNetwork(path).scale == 1
 
 
 @pytest.mark.parametrize(

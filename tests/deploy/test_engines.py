@@ -14,7 +14,11 @@ import torch
 import kdsharp
 from kdsharp import data, evaluate, recipes, student
 from kdsharp.degradation import degrade
-from kdsharp.deploy import export, runtime, sharpen, torch_run
+from kdsharp.deploy import export, sharpen
+from kdsharp.deploy.engines import base
+from kdsharp.deploy.engines.gpu import GpuNetwork, WholeFrame
+from kdsharp.deploy.engines.onnx import OnnxCuda, OnnxNetwork
+from kdsharp.deploy.engines.openvino import OpenVinoNetwork, openvino_halves
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
@@ -46,7 +50,8 @@ def needs(engine: str) -> str:
 
 
 HEAVY = pytest.mark.heavy  # compiling for each size takes half a minute
-ENGINES = [pytest.param(name, marks=HEAVY) if name == "compile" else name for name in sharpen.ENGINES]
+NAMES = [engine.name for engine in base.all_engines()]
+ENGINES = [pytest.param(name, marks=HEAVY) if name == "compile" else name for name in NAMES]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -71,16 +76,17 @@ def test_any_size_and_every_engine(tmp_path: Path, picture: np.ndarray, preset: 
 
 
 # `compile` takes half a minute to start, and hands out what `torch` does.
-@pytest.mark.parametrize("engine", [engine for engine in sharpen.ENGINES if engine != "compile"])
+@pytest.mark.parametrize("engine", [name for name in NAMES if name != "compile"])
 @pytest.mark.parametrize("name", ["call-s", "x4-m"])
 def test_a_second_call_leaves_the_first_result_alone(name: str, picture: np.ndarray, engine: str) -> None:
     """A runtime that hands out its own memory would write the second picture over the first."""
     ready = kdsharp.load_student(name, device=needs(engine), engine=engine)
     pictures = [picture[:40, :48], picture[40:80, 48:96]]
     ways = [(ready, *pictures)]
-    if hasattr(ready.run, "frame") or ready.run.colour == "luma":
+    whole_frames = isinstance(ready.run, GpuNetwork)
+    if whole_frames or ready.run.colour == "luma":
         ways.append((ready.luma, *(np.ascontiguousarray(image[..., 1]) for image in pictures)))
-    if not hasattr(ready.run, "frame"):
+    if not whole_frames:
         channels = 1 if ready.run.colour == "luma" else 3
         ways.append((ready.deep, *(image.astype(np.uint16) * 257 for image in pictures)))
         planes = [image.transpose(2, 0, 1)[None, :channels] / np.float32(255) for image in pictures]
@@ -93,7 +99,7 @@ def test_a_second_call_leaves_the_first_result_alone(name: str, picture: np.ndar
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU at hand")
-@pytest.mark.parametrize("engine", sharpen.TORCH_ENGINES)
+@pytest.mark.parametrize("engine", ["torch", "compile", "cuda-graph"])
 def test_a_stream_on_a_gpu_gives_every_frame_once_and_in_order(
     tmp_path: Path, picture: np.ndarray, engine: str
 ) -> None:
@@ -119,13 +125,14 @@ def test_the_whole_frame_of_a_gpu_is_the_frame_of_a_processor(preset: str, pictu
     torch.manual_seed(0)
     network = student.build(recipes.preset(preset).student).eval()
     with torch.inference_mode():
-        whole = torch_run.WholeFrame(network)(torch.from_numpy(picture)).numpy()
+        whole = WholeFrame(network)(torch.from_numpy(picture)).numpy()
         expected = data.to_image(student.apply_to_rgb(network, data.to_tensor(picture)))
     assert whole.dtype == np.uint8 and np.abs(whole.astype(int) - expected).max() <= 1
 
 
 def test_engines_at_hand_are_those_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharpen, "find_spec", lambda _name: None)
+    known = base.find_spec
+    monkeypatch.setattr(base, "find_spec", lambda name: None if name == "openvino" else known(name))
     assert sharpen.engines_at_hand() == sharpen.engines_at_hand("cpu") == ["torch", "onnx"]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert sharpen.engines_at_hand("cuda") == []
@@ -135,7 +142,8 @@ def test_engines_at_hand_are_those_of_the_device(monkeypatch: pytest.MonkeyPatch
     providers = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     assert sharpen.engines_at_hand("cuda:0") == ["torch", "cuda-graph", "onnx-cuda", "tensorrt"]
-    assert set(sharpen.engines_at_hand("cuda")) <= set(sharpen.ENGINES)
+    monkeypatch.setattr(base, "find_spec", lambda name: None if name == "torch" else known(name))
+    assert "torch" not in sharpen.engines_at_hand() and sharpen.engines_at_hand("cuda") == []
 
 
 def test_onnx_runtime_does_not_pass_the_processor_off_as_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +154,7 @@ def test_onnx_runtime_does_not_pass_the_processor_off_as_a_gpu(monkeypatch: pyte
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     with pytest.raises(KdsharpError, match="cannot start CUDA"):
-        runtime.OnnxNetwork(exported, provider="CUDA")
+        OnnxCuda(exported, "cuda")
 
 
 def test_compile_is_refused_where_it_gives_wrong_pictures(
@@ -179,7 +187,7 @@ def test_a_published_export_is_used_only_for_the_weights_that_it_was_made_from(
         saved, student.build(recipe.student), recipe
     )  # trained again: the old export is another network
     fresh = sharpen.exported_file(saved)
-    assert fresh != beside and runtime.OnnxNetwork(fresh).source == checkpoints.digest(saved)
+    assert fresh != beside and OnnxNetwork(fresh).source == checkpoints.digest(saved)
     assert sharpen.exported_file(saved) == fresh
 
 
@@ -188,7 +196,7 @@ def test_published_exports_belong_to_the_weights_beside_them() -> None:
     assert {"call-s.onnx", "call-s.int8.onnx"} <= {path.name for path in exports}
     for path in exports:
         weights = path.with_name(f"{path.name.split('.')[0]}.safetensors")
-        assert runtime.OnnxNetwork(path).source == checkpoints.digest(weights), path.name
+        assert OnnxNetwork(path).source == checkpoints.digest(weights), path.name
 
 
 @pytest.mark.parametrize("engine", ["onnx-int8", "openvino-int8"])
@@ -226,7 +234,7 @@ def test_onnx_equals_pytorch_at_sizes_it_was_not_exported_at(
     tmp_path: Path, scale: int, unshuffle: int, colour: str
 ) -> None:
     network = make(scale, unshuffle, colour)
-    exported = runtime.OnnxNetwork(export.to_onnx(network, tmp_path / "s.onnx"))
+    exported = OnnxNetwork(export.to_onnx(network, tmp_path / "s.onnx"))
     assert (exported.scale, exported.multiple) == (scale, unshuffle)
     for size in ((8, 8), (45, 67), (120, 200)):
         assert export.largest_difference(network, exported, *size) < 0.05
@@ -239,10 +247,10 @@ def test_openvino_equals_pytorch(
 ) -> None:
     """Within 1/255 in single and 2/255 in half precision (the issue's bars); its bytes are its floats, rounded."""
     pytest.importorskip("openvino")
-    if precision == "bf16" and not runtime.openvino_halves():
+    if precision == "bf16" and not openvino_halves():
         pytest.skip("this processor does not compute in bfloat16")
     network = make(scale, unshuffle, colour)
-    ready = runtime.OpenVinoNetwork(export.to_onnx(network, tmp_path / "s.onnx"), precision=precision)
+    ready = OpenVinoNetwork(export.to_onnx(network, tmp_path / "s.onnx"), precision=precision)
     for size in ((8, 8), (45, 67), (120, 200)):
         assert export.largest_difference(network, ready, *size) < bound
     planes = np.random.default_rng(0).integers(
@@ -263,9 +271,9 @@ def test_openvino_minds_the_limit_of_its_kernels(
     monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     monkeypatch.setattr(openvino, "Core", lambda: SimpleNamespace(get_property=lambda *_: ["BF16", "FP32"]))
-    assert runtime.openvino_halves() is halves
+    assert openvino_halves() is halves
     monkeypatch.setattr(openvino, "Core", lambda: SimpleNamespace(get_property=lambda *_: ["FP32"]))
-    assert not runtime.openvino_halves()
+    assert not openvino_halves()
 
 
 def test_missing_openvino_is_one_sentence(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,4 +285,4 @@ def test_missing_openvino_is_one_sentence(saved: Path, monkeypatch: pytest.Monke
 def test_broken_onnx_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_text("no")
     with pytest.raises(KdsharpError, match=r"bad\.onnx"):
-        runtime.OnnxNetwork(tmp_path / "bad.onnx")
+        OnnxNetwork(tmp_path / "bad.onnx")

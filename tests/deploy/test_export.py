@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from kdsharp import recipes, student
-from kdsharp.deploy import export, runtime
+from kdsharp.deploy import export
+from kdsharp.deploy.engines.onnx import OnnxNetwork
 from kdsharp.errors import KdsharpError
 
 
@@ -31,7 +32,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize("size", [(64, 96), (45, 67), (3, 130)])
 def test_one_file_serves_every_size(exported: tuple, size: tuple[int, int]) -> None:
     network, path = exported
-    ready = runtime.OnnxNetwork(path)
+    ready = OnnxNetwork(path)
     planes = np.random.default_rng(0).random((1, student.CHANNELS[network.colour], *size), dtype=np.float32)
     kept = planes.copy()
     output = ready(planes)
@@ -48,8 +49,8 @@ def test_parity_notices_other_weights(exported: tuple) -> None:
     other = copy.deepcopy(network)
     with torch.no_grad():
         list(other.parameters())[-1].add_(0.1)
-    assert export.largest_difference(network, runtime.OnnxNetwork(path), 32, 32) < 0.01
-    assert export.largest_difference(other, runtime.OnnxNetwork(path), 32, 32) > 1
+    assert export.largest_difference(network, OnnxNetwork(path), 32, 32) < 0.01
+    assert export.largest_difference(other, OnnxNetwork(path), 32, 32) > 1
 
 
 def test_the_file_says_what_it_is(exported: tuple) -> None:
@@ -69,7 +70,7 @@ def test_the_file_says_what_it_is(exported: tuple) -> None:
     _, channels, *sides = model.graph.input[0].type.tensor_type.shape.dim
     assert channels.dim_value == student.CHANNELS[network.colour]
     assert all(side.dim_param and not side.dim_value for side in sides)  # H and W are free
-    ready = runtime.OnnxNetwork(path)
+    ready = OnnxNetwork(path)
     assert (ready.scale, ready.colour, ready.multiple) == (network.scale, network.colour, network.multiple)
 
 
@@ -86,7 +87,7 @@ def test_the_network_stays_as_it_was(tmp_path: Path) -> None:
     assert network.training
     assert all(value.dtype == torch.float64 for value in network.state_dict().values())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert export.largest_difference(network.float(), runtime.OnnxNetwork(tmp_path / "s.onnx"), 20, 30) < 0.01
+    assert export.largest_difference(network.float(), OnnxNetwork(tmp_path / "s.onnx"), 20, 30) < 0.01
 
 
 def test_exporting_is_quiet(
@@ -129,7 +130,7 @@ def test_a_failed_export_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
 def test_threads_are_all_at_hand_unless_given(exported: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
     _, path = exported
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    sessions = {threads: runtime.OnnxNetwork(path, threads).session for threads in (None, 1)}
+    sessions = {threads: OnnxNetwork(path, threads=threads).session for threads in (None, 1)}
     assert sessions[None].get_session_options().intra_op_num_threads == 3
     assert sessions[1].get_session_options().intra_op_num_threads == 1
 
@@ -138,9 +139,9 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
     for name, content in (("damaged.onnx", b"no"), ("empty.onnx", b"")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(KdsharpError, match=name):
-            runtime.OnnxNetwork(tmp_path / name)
+            OnnxNetwork(tmp_path / name)
     with pytest.raises(KdsharpError, match="missing"):
-        runtime.OnnxNetwork(tmp_path / "none.onnx")
+        OnnxNetwork(tmp_path / "none.onnx")
     shape = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Identity", ["x"], ["y"])],
@@ -151,4 +152,4 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(model, tmp_path / "foreign.onnx")
     with pytest.raises(KdsharpError, match="no student of this course"):
-        runtime.OnnxNetwork(tmp_path / "foreign.onnx")
+        OnnxNetwork(tmp_path / "foreign.onnx")

@@ -87,9 +87,9 @@ def test_openvino_gives_the_same_picture_on_a_processor_without_vnni(
         tmp_path / "planes.npy", np.ascontiguousarray(picture[None, None, :128, :128, 1]) / np.float32(255)
     )
     program = (
-        "import sys, numpy\nfrom kdsharp.deploy import runtime\n"
+        "import sys, numpy\nfrom kdsharp.deploy.engines.openvino import OpenVinoNetwork\n"
         "planes = numpy.load(sys.argv[1])\n"
-        "numpy.save(sys.argv[2], [runtime.OpenVinoNetwork(path)(planes) for path in sys.argv[3:]])"
+        "numpy.save(sys.argv[2], [OpenVinoNetwork(path)(planes) for path in sys.argv[3:]])"
     )
     found = []
     for limit in ({}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}):

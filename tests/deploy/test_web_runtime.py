@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from kdsharp.apps import live
-from kdsharp.deploy import runtime, sharpen
+from kdsharp.deploy import exported_file
+from kdsharp.deploy.engines.onnx import OnnxNetwork
 from kdsharp.disk import checkpoints
 
 PROGRAM = Path(__file__).resolve().parents[2] / "tools" / "onnx_web.mjs"
@@ -23,8 +24,8 @@ PROGRAM = Path(__file__).resolve().parents[2] / "tools" / "onnx_web.mjs"
 def test_a_browser_gives_the_same_picture(name: str, int8: bool, tmp_path: Path) -> None:
     if live.runtime_dir() is None or not shutil.which("node"):
         pytest.skip("onnxruntime-web is not here: `make web` fetches it, with Node's npm")
-    exported = sharpen.exported_file(checkpoints.find(name), int8)
-    here = runtime.OnnxNetwork(exported)
+    exported = exported_file(checkpoints.find(name), int8)
+    here = OnnxNetwork(exported)
     planes = np.random.default_rng(0).random((1, 1 if here.colour == "luma" else 3, 48, 80), dtype=np.float32)
     planes.tofile(tmp_path / "in.bin")
     command = ["node", PROGRAM, live.runtime_dir(), exported]

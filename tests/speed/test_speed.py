@@ -1,20 +1,19 @@
 """Speed: what is timed, in which order, and that the table claims no more than was measured."""
 
-import dataclasses
 import json
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from kdsharp import recipes, speed, student, teacher
-from kdsharp.deploy import sharpen, torch_run
+from kdsharp import deploy, recipes, speed, student, teacher
+from kdsharp.deploy import Engine, Sharpener
+from kdsharp.deploy.engines import gpu
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
 from kdsharp.speed import footprint, rivals, roofline, stopwatch
@@ -56,14 +55,14 @@ def test_output_has_the_size_that_is_claimed(
 ) -> None:
     """The input of an upscaler is smaller by its scale, so that all students make the same 1920x1080."""
     seen = set()
-    original = sharpen.Sharpener.__call__
+    original = Sharpener.__call__
 
-    def spy(self: sharpen.Sharpener, image: np.ndarray) -> np.ndarray:
+    def spy(self: Sharpener, image: np.ndarray) -> np.ndarray:
         result = original(self, image)
         seen.add((self.scale, image.shape[:2], result.shape[:2]))
         return result
 
-    monkeypatch.setattr(sharpen.Sharpener, "__call__", spy)
+    monkeypatch.setattr(Sharpener, "__call__", spy)
     speed.measure([call, upscaler], ["torch"], repeats=1, size=(108, 192))
     assert seen == {(1, (108, 192), (108, 192)), (4, (27, 48), (108, 192))}
 
@@ -239,12 +238,12 @@ def test_warmup_is_not_timed() -> None:
 
 
 def test_network_alone_computes_what_the_student_computes(call: str) -> None:
-    ready = sharpen.load_student(call, "cpu")
-    planes = np.random.default_rng(0).random((1, 1, 32, 48), dtype=np.float32)
+    ready = deploy.load_student(call, "cpu")
     outputs = []
     handle = ready.run.network.register_forward_hook(lambda _m, _i, output: outputs.append(output.clone()))
-    stopwatch._network_alone(ready, planes, planes)()
+    ready.run.alone(np.zeros((32, 48, 3), np.uint8))()
     handle.remove()
+    planes = np.random.default_rng(0).random((1, 1, 32, 48), dtype=np.float32)
     assert np.array_equal(outputs[0].numpy(), ready.run(planes))
 
 
@@ -291,38 +290,35 @@ def test_table_names_hardware_and_size() -> None:
 
 
 def test_on_a_gpu_all_networks_are_timed_alike(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU that only counts: ours and the rivals' go through the same runs (half weights, whole frames)."""
-    started, seen, on_cpu = [], [], torch_run.start
+    """A GPU that only counts: ours and the rivals' go through the same engine (half weights, whole frames)."""
+    started, timed = [], []
 
-    def start(network: torch.nn.Module, device: str | None = None, engine: str = "torch") -> SimpleNamespace:
-        started.append((type(network).__name__, device, engine))
-        if device == "cpu":
-            return on_cpu(network, device, engine)
+    class CountingGpu(Engine):
+        wants = "network"
 
-        def resident(frame: torch.Tensor) -> None:
-            seen.append((frame.dtype, tuple(frame.shape)))
+        def __init__(self, network: torch.nn.Module, device: str, name: str) -> None:
+            super().__init__(network, device)
+            self.name = name
+            started.append((type(network).__name__, device, name))
 
-        facts = {"device": "cpu", "colour": network.colour, "frame": lambda image: image}
-        return SimpleNamespace(resident=resident, **facts)
+        def frame(self, image: np.ndarray) -> np.ndarray:
+            return image
+
+        def alone(self, frame: np.ndarray) -> Callable[[], None]:
+            return lambda: timed.append((frame.dtype, frame.shape))
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
-    monkeypatch.setattr(torch_run, "start", start)
-    load = sharpen.load_student
-
-    def load_student(name: str, device: str, engine: str) -> sharpen.Sharpener:
-        return dataclasses.replace(load(name, device, engine), device=device)
-
-    monkeypatch.setattr(sharpen, "load_student", load_student)
-    engines = sharpen.engines_at_hand("cuda")
+    monkeypatch.setattr(gpu, "GpuNetwork", CountingGpu)
+    engines = deploy.engines_at_hand("cuda")
     assert "cuda-graph" in engines
     rows = speed.measure([call], engines, repeats=1, size=(64, 96), rivals=["FSRCNN x4"])
     on_gpu = {(row["network"], row["engine"], row["what"]) for row in rows if row["device"] == "cuda"}
     both = {(name, engine, "network") for name in (call, "FSRCNN x4") for engine in ("torch", "cuda-graph")}
     assert on_gpu == both | {(call, engine, "end to end") for engine in ("torch", "cuda-graph")}
-    assert set(seen) == {(torch.uint8, (64, 96, 3)), (torch.uint8, (16, 24, 3))}
-    assert {("Rival", "cuda", "torch"), ("PixelShuffleStudent", "cuda", "torch")} <= set(started)
+    assert set(timed) == {(np.dtype(np.uint8), (64, 96, 3)), (np.dtype(np.uint8), (16, 24, 3))}
+    networks, engines = ("Rival", "PixelShuffleStudent"), ("torch", "cuda-graph")
+    assert set(started) == {(network, "cuda", engine) for network in networks for engine in engines}
 
 
 @pytest.mark.heavy

@@ -25,22 +25,21 @@ def add(commands: Commands) -> None:
 
 
 def run(chosen: Namespace) -> None:
-    from kdsharp import speed
-    from kdsharp.deploy import sharpen
+    from kdsharp import deploy, speed
     from kdsharp.disk import files
     from kdsharp.speed import footprint, roofline
 
     students, rivals, repeats, teacher = chosen.students, chosen.rivals, chosen.repeats, chosen.teacher
     if chosen.quick:
         students, rivals, repeats, teacher = students[:1], ["classic", "realesr-animevideov3"], 10, None
-    on_cpu, on_gpu = sharpen.engines_at_hand("cpu"), sharpen.engines_at_hand("cuda")
+    on_cpu, on_gpu = deploy.engines_at_hand("cpu"), deploy.engines_at_hand("cuda")
     engines = chosen.engines or list(dict.fromkeys(on_cpu + on_gpu))
     ceilings = roofline.ceilings()
     rows = speed.measure(students, engines, repeats, teacher, rivals=rivals, ceilings=ceilings)
     print(speed.format_table(rows, ceilings))
     footprints = []
     for name in students:
-        for engine in (engine for engine in engines if engine not in sharpen.GPU_ENGINES):
+        for engine in (engine for engine in engines if "cpu" in deploy.find_engine(engine).devices):
             found = {"network": name, "engine": engine} | footprint.measure(name, engine)
             footprints.append(found)
             cold, memory = found["cold_s"], found["memory_mb"]

@@ -1,60 +1,25 @@
-"""PyTorch's own ways to run a student: as it is, compiled, and on a GPU as one recorded graph.
+"""A student on a GPU by PyTorch: plain, compiled, or as one recorded graph.
 
-On a GPU whole `uint8` frames go up and come down (6 MB each way at 1080p, a quarter of float32), and everything
-between stays there in half precision. A CUDA graph replays all of a frame's kernels with one call, which matters when
-each takes some microseconds; `stream` lets the copies of one frame run beside the computation of another.
+Whole `uint8` frames go up and come down (6 MB each way at 1080p, a quarter of float32), and everything between stays
+there in half precision. A CUDA graph replays all of a frame's kernels with one call, which matters when each takes
+some microseconds; `stream` lets the copies of one frame run beside the computation of another.
 """
 
 import copy
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdsharp.deploy.engines.base import Engine
 from kdsharp.errors import KdsharpError
 from kdsharp.student import apply_to_rgb
 
 IN_FLIGHT = 3  # frames of a stream: one on its way up, one in the kernels, one on its way down
-
-
-def start(network: nn.Module, device: str | None = None, engine: str = "torch") -> "TorchRun | GpuRun":
-    """A network in evaluation mode on a device. Raises KdsharpError where the engine cannot be used."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if engine == "cuda-graph" and not device.startswith("cuda"):
-        raise KdsharpError("The engine 'cuda-graph' needs a GPU: take onnx or openvino on a processor.")
-    if device.startswith("cuda"):
-        return GpuRun(network, device, engine)
-    if engine == "compile" and torch.backends.cpu.get_cpu_capability() == "AVX2":
-        raise KdsharpError(
-            "The engine 'compile' gives wrong pictures on this processor (PyTorch's code for AVX2 reads beyond its "
-            "planes): take onnx or openvino."
-        )
-    network = network.to(device, memory_format=torch.channels_last)
-    return TorchRun(_compiled(network) if engine == "compile" else network, device, network.colour)
-
-
-def _compiled(network: nn.Module) -> nn.Module:
-    """Compiled for each size anew: code for all sizes can take planes for contiguous that are not, and give rubbish.
-
-    See https://github.com/pytorch/pytorch/issues/172693.
-    """
-    return torch.compile(network, dynamic=False)
-
-
-@dataclass(frozen=True)
-class TorchRun:
-    """float32 planes (1, C, H, W) in [0, 1] through a PyTorch network on a processor."""
-
-    network: nn.Module
-    device: str
-    colour: str
-
-    @torch.inference_mode()
-    def __call__(self, planes: np.ndarray) -> np.ndarray:
-        return self.network(torch.from_numpy(planes).to(self.device)).cpu().numpy()
 
 
 class WholeFrame(nn.Module):
@@ -82,28 +47,49 @@ class _Slot:
     done: "torch.cuda.Event" = field(default_factory=lambda: torch.cuda.Event())
 
 
-class GpuRun:
-    """A student on a GPU, for whole frames: half precision, channels last, `torch`, `compile` or `cuda-graph`.
+class GpuNetwork(Engine):
+    """A student on a GPU, for whole frames: half precision, channels last, by `torch`, `compile` or `cuda-graph`.
 
     Memory is laid out (and the graph recorded) for each size of frame when that size first comes.
     """
 
-    def __init__(self, network: nn.Module, device: str, engine: str) -> None:
-        if not torch.cuda.is_available():
-            raise KdsharpError(f"There is no GPU for the device '{device}': take the device cpu.")
-        self.device, self.colour, self.engine = device, network.colour, engine
+    wants = "network"
+
+    def __init__(self, network: nn.Module, device: str, name: str) -> None:
+        super().__init__(network, device)
+        self.name = name
         half = copy.deepcopy(network).half().to(device, memory_format=torch.channels_last)
         whole = WholeFrame(half).eval()
-        self.compiled = _compiled(whole) if engine == "compile" else whole
+        # For each size anew, see `torch.CompiledNetwork`.
+        self._whole = torch.compile(whole, dynamic=False) if name == "compile" else whole
         self._slots: dict[tuple[int, ...], list[_Slot]] = {}
         self._streams = [torch.cuda.Stream(device) for _ in range(IN_FLIGHT)]
 
     def frame(self, image: np.ndarray) -> np.ndarray:
-        """`uint8` RGB (H, W, 3) up, through the network, and down."""
+        """Up, through the network, and down."""
         return next(self.stream([image]))
 
+    def luma(self, plane: np.ndarray) -> np.ndarray:
+        """As a grey frame, also for a student of colours."""
+        grey = np.repeat(plane[..., None], 3, axis=2)
+        return np.ascontiguousarray(self.frame(grey)[..., 0])
+
+    def deep(self, image: np.ndarray) -> np.ndarray:
+        """Raises KdsharpError: the frames are bytes."""
+        raise KdsharpError("A GPU's engines take 8 bits: give --engine onnx for pictures of 16.")
+
+    def deep_luma(self, plane: np.ndarray) -> np.ndarray:
+        """The frames are bytes: the change that they undergo is added to the finer plane."""
+        coarse = np.rint(255 * plane).astype(np.uint8)
+        sharp = self.luma(coarse)
+        if self.scale > 1:
+            plane, coarse = (
+                cv2.resize(x, sharp.shape[::-1], interpolation=cv2.INTER_CUBIC) for x in (plane, coarse)
+            )
+        return (plane + (sharp.astype(np.float32) - coarse) / 255).clip(0, 1)
+
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """`uint8` RGB frames of one size, in order; up to three are on their way at a time."""
+        """In order; up to three are on their way at a time."""
         waiting: deque[_Slot] = deque()
         for number, image in enumerate(frames):
             slots = self._slots_for(image.shape)
@@ -113,9 +99,19 @@ class GpuRun:
         while waiting:
             yield self._take(waiting.popleft())
 
+    def alone(self, frame: np.ndarray) -> Callable[[], object]:
+        """A whole frame, so that beside `frame` it shows what the copies cost."""
+        there = torch.from_numpy(frame).to(self.device)
+
+        def run() -> None:
+            self.resident(there)
+            torch.cuda.synchronize()
+
+        return run
+
     @torch.inference_mode()
     def resident(self, frame: Tensor) -> Tensor:
-        """The same for a frame that lies on the device already, and whose result stays there."""
+        """`frame` for one that lies on the device already, and whose result stays there."""
         slot = self._slots_for(tuple(frame.shape))[0]
         slot.input.copy_(frame)
         return self._compute(slot)
@@ -135,7 +131,7 @@ class GpuRun:
 
     def _compute(self, slot: _Slot) -> Tensor:
         if slot.graph is None:
-            return self.compiled(slot.input)
+            return self._whole(slot.input)
         slot.graph.replay()
         return slot.output
 
@@ -153,13 +149,13 @@ class GpuRun:
         aside.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(aside):
             for _ in range(3):
-                output = self.compiled(given)
+                output = self._whole(given)
         torch.cuda.current_stream(self.device).wait_stream(aside)
         graph = None
-        if self.engine == "cuda-graph":
+        if self.name == "cuda-graph":
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
-                output = self.compiled(given)
+                output = self._whole(given)
         down = torch.empty(output.shape, dtype=torch.uint8, pin_memory=True)
         torch.cuda.synchronize(self.device)
         return _Slot(up, given, output, down, graph)
