@@ -23,7 +23,6 @@ import numpy as np
 
 from kdsharp import data, evaluate, speed
 from kdsharp.apps import video
-from kdsharp.apps.video.kinds import pyav
 from kdsharp.deploy import sharpen
 from kdsharp.disk import files
 
@@ -33,7 +32,7 @@ SECONDS, RATE, SOUND_RATE = 10, 30, 48_000
 
 def make_clip(path: Path) -> None:
     """Received 1080p frames of a call (drawn at 960x540 and enlarged), with sound, as H.264 and AAC."""
-    av = pyav()
+    av = video.pyav()
     photo = data.read_image(data.embedded_photos("val")[0])
     large = cv2.resize(photo, (1600, 1600), interpolation=cv2.INTER_CUBIC)
     with av.open(str(path), "w") as made:
@@ -61,7 +60,7 @@ def _tone(av: Any, sound: Any) -> Iterator[Any]:
 
 def facts(path: Path) -> dict[str, Any]:
     """Frames, seconds and the sound's packets of a clip: what has to be the same before and after."""
-    with pyav().open(str(path)) as opened:
+    with video.pyav().open(str(path)) as opened:
         picture = opened.streams.video[0]
         packets = [packet for packet in opened.demux() if packet.dts is not None]
         return {
@@ -73,7 +72,7 @@ def facts(path: Path) -> dict[str, Any]:
 
 
 def decode(clip: Path) -> None:
-    with pyav().open(str(clip)) as opened:
+    with video.pyav().open(str(clip)) as opened:
         opened.streams.video[0].thread_type = "AUTO"
         for _ in opened.decode(video=0):
             pass

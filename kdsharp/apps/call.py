@@ -15,8 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
 from kdsharp import evaluate
-from kdsharp.apps.video import SUFFIXES, streams, write_video
-from kdsharp.apps.video.kinds import pyav
+from kdsharp.apps.video import SUFFIXES, pyav, streams, write_video
 from kdsharp.apps.video.reading import is_frame, unpacked
 from kdsharp.deploy.sharpen import Sharpener
 from kdsharp.disk import files

@@ -6,7 +6,7 @@ from kdsharp.deploy import Sharpener, load_student
 
 
 @pytest.fixture(scope="session")
-def call_s() -> Sharpener:
+def student() -> Sharpener:
     """The published student of calls, on ONNX Runtime."""
     return load_student("call-s", engine="onnx")
 

@@ -30,8 +30,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(path, frames, options={"crf": "6", "preset": "ultrafast"})
 
 
-def test_the_student_helps_in_a_real_codec(clip: Path, call_s: Sharpener, tmp_path: Path) -> None:
-    rows = call.simulate(clip, tmp_path / "out.mp4", call_s, kbps=300, size=(160, 120))
+def test_the_student_helps_in_a_real_codec(clip: Path, student: Sharpener, tmp_path: Path) -> None:
+    rows = call.simulate(clip, tmp_path / "out.mp4", student, kbps=300, size=(160, 120))
     assert [row["frame"] for row in rows] == list(range(COUNT))
     assert json.loads((tmp_path / "out.json").read_text()) == rows
     gains = [row["sharpened_psnr_y"] - row["received_psnr_y"] for row in rows]
@@ -79,8 +79,8 @@ def test_the_bitrate_holds(clip: Path, kbps: int, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("fault", ["text", "small", "odd", "there already", "enlarging student"])
-def test_faults_leave_nothing_behind(fault: str, clip: Path, tmp_path: Path, call_s: Sharpener) -> None:
-    source, out, size, student = clip, tmp_path / "out.mp4", (160, 120), call_s
+def test_faults_leave_nothing_behind(fault: str, clip: Path, tmp_path: Path, student: Sharpener) -> None:
+    source, out, size = clip, tmp_path / "out.mp4", (160, 120)
     if fault == "text":
         source = tmp_path / "in.mp4"
         source.write_text("no video")
@@ -98,12 +98,12 @@ def test_faults_leave_nothing_behind(fault: str, clip: Path, tmp_path: Path, cal
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_black_frame_decides_nothing(tmp_path: Path, call_s: Sharpener) -> None:
+def test_a_black_frame_decides_nothing(tmp_path: Path, student: Sharpener) -> None:
     """A clip that fades in begins with a frame that comes back exactly: no infinity, in no mean and in no JSON."""
     source, out = tmp_path / "fade.mp4", tmp_path / "out.mp4"
     photo = data.read_image(data.embedded_photos("val")[0])[:120, :160]
     video.write_video(source, [np.uint8(photo * (number / 5)) for number in range(6)])
-    rows = call.simulate(source, out, call_s, 100, (80, 60))
+    rows = call.simulate(source, out, student, 100, (80, 60))
 
     def never(constant: str) -> None:
         raise AssertionError(constant)
@@ -118,13 +118,13 @@ def test_a_black_frame_decides_nothing(tmp_path: Path, call_s: Sharpener) -> Non
     assert "received no error" in call.summary([equal])
 
 
-def test_a_table_that_is_there_is_kept(clip: Path, tmp_path: Path, call_s: Sharpener) -> None:
+def test_a_table_that_is_there_is_kept(clip: Path, tmp_path: Path, student: Sharpener) -> None:
     mine, out = tmp_path / "out.json", tmp_path / "out.mp4"
     mine.write_text("mine")
     with pytest.raises(KdsharpError, match=r"out\.json is there already"):
-        call.simulate(clip, out, call_s, 300, (160, 120))
+        call.simulate(clip, out, student, 300, (160, 120))
     assert mine.read_text() == "mine" and not out.exists()
-    call.simulate(clip, out, call_s, 300, (160, 120), force=True)
+    call.simulate(clip, out, student, 300, (160, 120), force=True)
     assert len(json.loads(mine.read_text())) == COUNT
 
 

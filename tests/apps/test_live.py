@@ -14,6 +14,7 @@ import pytest
 
 from kdsharp.apps import live
 from kdsharp.apps.cli import main
+from kdsharp.apps.live import runtime, site
 from kdsharp.deploy import sharpen
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
@@ -26,7 +27,7 @@ STUDENTS = live.named(["call-s", "x4-s"])
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Pages without a runtime beside them."""
-    monkeypatch.setattr(live, "PAGES", tmp_path / "pages")
+    monkeypatch.setattr(runtime, "PAGES", tmp_path / "pages")
     return tmp_path / "pages"
 
 
@@ -68,7 +69,7 @@ def test_a_runtime_that_does_not_come_leaves_nothing(
 def test_a_runtime_with_a_missing_file_is_none(elsewhere: Path) -> None:
     folder = elsewhere / live.RUNTIME
     folder.mkdir(parents=True)
-    for name in live._RUNTIME_FILES:
+    for name in runtime.FILES:
         assert live.runtime_dir() is None
         (folder / name).write_text("")
     assert live.runtime_dir() == folder
@@ -77,23 +78,23 @@ def test_a_runtime_with_a_missing_file_is_none(elsewhere: Path) -> None:
 def test_the_site_lists_networks_of_luma_under_short_names(tmp_path: Path) -> None:
     mine = tmp_path / "my own #1.safetensors"
     mine.write_bytes(checkpoints.find("call-s").read_bytes())
-    found = live.site(live.named(["call-s", "x4-s", "x4", mine]))["networks"]  # x4 works on colours
+    found = site.networks_of(live.named(["call-s", "x4-s", "x4", mine]))  # x4 works on colours
     assert [network["name"] for network in found] == ["call-s", "x4-s", "my own #1"]
     assert found[2]["file"] == "networks/my%20own%20%231.onnx"
     assert [network["scale"] for network in found] == [1, 4, 1]
     assert found[0]["multiple"] == load_network("call-s")[0].multiple
     with pytest.raises(KdsharpError, match="nothing-of-the-kind"):
-        live.site(live.named(["nothing-of-the-kind"]))
+        site.networks_of(live.named(["nothing-of-the-kind"]))
 
 
 def test_static_files_are_for_a_new_folder_and_need_the_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.txt").write_text("precious")
-    monkeypatch.setattr(live, "runtime_dir", lambda: tmp_path)
+    monkeypatch.setattr(runtime, "runtime_dir", lambda: tmp_path)
     with pytest.raises(KdsharpError, match="not empty"):
         live.write_static(tmp_path, STUDENTS)
-    monkeypatch.setattr(live, "runtime_dir", lambda: None)
+    monkeypatch.setattr(runtime, "runtime_dir", lambda: None)
     with pytest.raises(KdsharpError, match="--runtime"):
         live.write_static(tmp_path / "new", STUDENTS)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
@@ -101,7 +102,7 @@ def test_static_files_are_for_a_new_folder_and_need_the_runtime(
 
 def test_pages_ask_nobody_else() -> None:
     """No address of another host is loaded, and nothing runs that is written into a page (the policy forbids both)."""
-    for path in filter(Path.is_file, live.PAGES.iterdir()):
+    for path in filter(Path.is_file, runtime.PAGES.iterdir()):
         text = path.read_text(encoding="utf-8")
         assert not re.findall(r"""(?:src|href|import|fetch|url)\W{1,3}(?:https?:)?//""", text), path.name
         if path.suffix == ".html":
@@ -139,7 +140,7 @@ def test_networks_are_opened_once_and_not_for_every_visitor(monkeypatch: pytest.
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a network was opened for a request")
 
-    monkeypatch.setattr(live, "OnnxNetwork", never)
+    monkeypatch.setattr(site, "OnnxNetwork", never)
     monkeypatch.setattr(sharpen, "OnnxNetwork", never)
     for _ in range(3):
         assert client.get("/live/site.json").json == described
@@ -172,7 +173,7 @@ def test_nothing_else_is_served(client, address: str) -> None:
 
 
 def test_without_the_runtime_the_rest_works(client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "runtime_dir", lambda: None)
+    monkeypatch.setattr(runtime, "runtime_dir", lambda: None)
     assert client.get("/live/site.json").json["runtime"] is None
     assert client.get("/live/").status_code == 200 and client.get("/").status_code == 200
 
@@ -220,7 +221,7 @@ def test_a_wheel_has_the_pages_and_the_runtime(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as opened:
         opened.extractall(tmp_path / "installed")
-    look = "from kdsharp.apps import live; print(live.PAGES); print(live.site(live.named(['call-s'])))"
+    look = "from kdsharp.apps import live; print(live.runtime_dir()); print(live.html('live.html'))"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     environment.pop("KDSHARP_ROOT", None)
     done = subprocess.run(
@@ -231,5 +232,5 @@ def test_a_wheel_has_the_pages_and_the_runtime(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.startswith(str(tmp_path / "installed")) and live.RUNTIME in done.stdout
-    assert (tmp_path / "installed" / "kdsharp" / "pages" / live.RUNTIME / "LICENSE").is_file()
+    assert done.stdout.startswith(str(tmp_path / "installed")) and "<h1>Sharpen live" in done.stdout
+    assert (tmp_path / "installed" / "kdsharp" / "apps" / "pages" / live.RUNTIME / "LICENSE").is_file()

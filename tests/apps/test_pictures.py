@@ -11,16 +11,11 @@ from PIL import Image, ImageCms, features
 from kdsharp import data
 from kdsharp.apps import pictures
 from kdsharp.apps.cli import main
-from kdsharp.deploy import sharpen
+from kdsharp.deploy import Sharpener, load_student
 from kdsharp.disk import files
 from kdsharp.errors import KdsharpError
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-@pytest.fixture(scope="module")
-def student() -> sharpen.Sharpener:
-    return sharpen.load_student("call-s", engine="onnx")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +41,7 @@ def files_in(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
 def test_profile_and_exif_are_kept_and_pixels_are_not_turned(
-    suffix: str, photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path
+    suffix: str, photo: np.ndarray, student: Sharpener, tmp_path: Path
 ) -> None:
     source, out = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
     options = {"quality": 100, "lossless": True} if suffix == ".webp" else {}
@@ -63,7 +58,7 @@ def test_profile_and_exif_are_kept_and_pixels_are_not_turned(
         assert np.array_equal(read(out), student(photo))
 
 
-def test_alpha_and_grey_are_kept(photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path) -> None:
+def test_alpha_and_grey_are_kept(photo: np.ndarray, student: Sharpener, tmp_path: Path) -> None:
     alpha = np.linspace(1, 255, photo[..., 0].size).reshape(photo.shape[:2]).astype(np.uint8)
     Image.fromarray(np.dstack([photo, alpha])).save(tmp_path / "rgba.png")
     pictures.sharpen_file(tmp_path / "rgba.png", tmp_path / "a.png", student)
@@ -82,7 +77,7 @@ def test_alpha_and_grey_are_kept(photo: np.ndarray, student: sharpen.Sharpener, 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("kind", ["colour", "grey", "alpha"])
 def test_sixteen_bits_stay_sixteen(
-    suffix: str, kind: str, photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path
+    suffix: str, kind: str, photo: np.ndarray, student: Sharpener, tmp_path: Path
 ) -> None:
     """The network hardly touches a smooth ramp: its 65 thousand levels must not become 256."""
     ramp = np.linspace(20_000, 40_000, 96 * 120).reshape(96, 120).astype(np.uint16)
@@ -98,14 +93,14 @@ def test_sixteen_bits_stay_sixteen(
         pictures.sharpen_file(tmp_path / f"in{suffix}", tmp_path / "out.jpg", student)
 
 
-def test_sixteen_bits_agree_with_eight(photo: np.ndarray, student: sharpen.Sharpener) -> None:
+def test_sixteen_bits_agree_with_eight(photo: np.ndarray, student: Sharpener) -> None:
     deep = student.deep(photo.astype(np.uint16) * 257)
     assert np.abs(deep / 257 - student(photo)).max() <= 2.01  # bytes are rounded on the way in, too
-    upscaler = sharpen.load_student("x4-s", engine="onnx")
+    upscaler = load_student("x4-s", engine="onnx")
     assert np.abs(upscaler.deep(photo.astype(np.uint16) * 257) / 257 - upscaler(photo)).max() <= 3.01
 
 
-def test_a_deep_profile_is_kept(student: sharpen.Sharpener, tmp_path: Path) -> None:
+def test_a_deep_profile_is_kept(student: Sharpener, tmp_path: Path) -> None:
     ramp = np.dstack([np.linspace(0, 65535, 4096).reshape(64, 64).astype(np.uint16)] * 3)
     kinds = [cv2.IMAGE_METADATA_ICCP, cv2.IMAGE_METADATA_EXIF]
     extras = [np.frombuffer(PROFILE, np.uint8), np.frombuffer(exif(3)[6:], np.uint8)]
@@ -115,12 +110,10 @@ def test_a_deep_profile_is_kept(student: sharpen.Sharpener, tmp_path: Path) -> N
         assert opened.info["icc_profile"] == PROFILE and opened.getexif()[0x0112] == 3
 
 
-def test_tiles_leave_no_seam(
-    photo: np.ndarray, student: sharpen.Sharpener, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tiles_leave_no_seam(photo: np.ndarray, student: Sharpener, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = data.read_image(data.embedded_photos("val")[0])[:301, :407]
     for name in ("call-s", "x4-s"):
-        ready = sharpen.load_student(name, engine="onnx")
+        ready = load_student(name, engine="onnx")
         expected = ready(whole)
         monkeypatch.setattr(pictures, "TILE", 96)
         monkeypatch.setattr(pictures, "CONTEXT", 32)
@@ -129,7 +122,7 @@ def test_tiles_leave_no_seam(
         monkeypatch.undo()
 
 
-def test_strength_blends(photo: np.ndarray, student: sharpen.Sharpener) -> None:
+def test_strength_blends(photo: np.ndarray, student: Sharpener) -> None:
     one = pictures.Picture(photo)
     assert np.array_equal(pictures.sharpened(one, student, 0.0).colours, photo)
     half = pictures.sharpened(one, student, 0.5).colours.astype(float)
@@ -162,7 +155,7 @@ def test_a_folder_is_taken_up_where_it_was(
 
 
 def test_a_folder_of_everything(
-    photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    photo: np.ndarray, student: Sharpener, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two files never become one, hidden ones are passed over, and what is left out is said."""
     source, out = tmp_path / "in", tmp_path / "out"
@@ -210,7 +203,7 @@ def test_one_bad_picture_does_not_end_a_folder(photo: np.ndarray, tmp_path: Path
     "wrong", [{"strength": float("nan")}, {"strength": -0.1}, {"jobs": 0}, {"jobs": 10**9}]
 )
 def test_numbers_out_of_range_are_said_once(
-    photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path, wrong: dict
+    photo: np.ndarray, student: Sharpener, tmp_path: Path, wrong: dict
 ) -> None:
     (tmp_path / "in").mkdir()
     Image.fromarray(photo).save(tmp_path / "in" / "a.png")
@@ -219,7 +212,7 @@ def test_numbers_out_of_range_are_said_once(
     assert not (tmp_path / "out").exists()
 
 
-def test_one_run_a_folder(photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path) -> None:
+def test_one_run_a_folder(photo: np.ndarray, student: Sharpener, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.fromarray(photo).save(tmp_path / "in" / "a.png")
     with files.only_one(tmp_path / "out"), pytest.raises(KdsharpError, match="Another run"):
@@ -227,7 +220,7 @@ def test_one_run_a_folder(photo: np.ndarray, student: sharpen.Sharpener, tmp_pat
     assert pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student) == []
 
 
-def test_long_names(photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path) -> None:
+def test_long_names(photo: np.ndarray, student: Sharpener, tmp_path: Path) -> None:
     """A name may have 255 bytes: what is written meanwhile needs another, and `.png` may not fit behind it."""
     (tmp_path / "in").mkdir()
     names = ("é" * 125 + ".png", "b" * 251 + ".bmp", "b" * 251 + ".png")
@@ -253,7 +246,7 @@ def test_nothing_is_overwritten_unless_asked(photo: np.ndarray, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("kind", ["animated", "truncated", "text", "cmyk", "palette", "one pixel"])
-def test_odd_files(kind: str, photo: np.ndarray, student: sharpen.Sharpener, tmp_path: Path) -> None:
+def test_odd_files(kind: str, photo: np.ndarray, student: Sharpener, tmp_path: Path) -> None:
     source, out = tmp_path / "in.png", tmp_path / "out.png"
     image = Image.fromarray(photo)
     if kind == "animated":

@@ -59,9 +59,9 @@ def full_range(studio: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
-def test_frames_times_and_sound_stay(suffix: str, tmp_path: Path, call_s: Sharpener) -> None:
+def test_frames_times_and_sound_stay(suffix: str, tmp_path: Path, student: Sharpener) -> None:
     source = write_clip(tmp_path / f"in{suffix}")
-    assert video.sharpen_video(source, tmp_path / f"out{suffix}", call_s) == COUNT
+    assert video.sharpen_video(source, tmp_path / f"out{suffix}", student) == COUNT
     before, after = decoded(source), decoded(tmp_path / f"out{suffix}")
     assert [frame.time for frame in after] == pytest.approx([frame.time for frame in before], abs=1e-3)
     assert packets(tmp_path / f"out{suffix}") == packets(source)
@@ -69,12 +69,12 @@ def test_frames_times_and_sound_stay(suffix: str, tmp_path: Path, call_s: Sharpe
 
 
 def test_what_comes_out_is_sharper_and_its_chroma_the_same(
-    tmp_path: Path, nearly_lossless: None, call_s: Sharpener
+    tmp_path: Path, nearly_lossless: None, student: Sharpener
 ) -> None:
     source = write_clip(tmp_path / "in.mp4", sound=False)
-    video.sharpen_video(source, tmp_path / "out.mp4", call_s)
+    video.sharpen_video(source, tmp_path / "out.mp4", student)
     before, after = decoded(source)[20], decoded(tmp_path / "out.mp4")[20]
-    wanted = call_s.luma(full_range(luma(before)))
+    wanted = student.luma(full_range(luma(before)))
     assert np.abs(full_range(luma(after)).astype(int) - wanted).mean() < 1.5
     assert np.abs(luma(after).astype(int) - luma(before)).mean() > 0.5
     for one, two in zip(before.planes[1:], after.planes[1:], strict=True):
@@ -101,10 +101,10 @@ def test_a_luma_that_the_network_leaves_alone_comes_back_exactly(full: bool, bit
 
 @pytest.mark.parametrize(("matrix", "full"), [(1, False), (5, True), (6, False)])
 def test_matrix_and_range_stay(
-    matrix: int, full: bool, tmp_path: Path, nearly_lossless: None, call_s: Sharpener
+    matrix: int, full: bool, tmp_path: Path, nearly_lossless: None, student: Sharpener
 ) -> None:
     source = write_clip(tmp_path / "in.mp4", sound=False, matrix=matrix, full=full)
-    video.sharpen_video(source, tmp_path / "out.mp4", call_s, strength=0.0)
+    video.sharpen_video(source, tmp_path / "out.mp4", student, strength=0.0)
     before, after = decoded(source)[0], decoded(tmp_path / "out.mp4")[0]
     assert (
         (after.colorspace, after.color_range) == (before.colorspace, before.color_range) == (matrix, 1 + full)
@@ -114,23 +114,23 @@ def test_matrix_and_range_stay(
 
 
 @pytest.mark.parametrize("rotation", [90, -90, 180])
-def test_rotation_stays(rotation: int, tmp_path: Path, call_s: Sharpener) -> None:
+def test_rotation_stays(rotation: int, tmp_path: Path, student: Sharpener) -> None:
     source = write_clip(tmp_path / "in.mp4", sound=False, rotation=rotation)
-    video.sharpen_video(source, tmp_path / "out.mp4", call_s)
+    video.sharpen_video(source, tmp_path / "out.mp4", student)
     assert decoded(tmp_path / "out.mp4")[0].rotation == decoded(source)[0].rotation != 0
 
 
-def test_a_variable_frame_rate_stays_variable(tmp_path: Path, call_s: Sharpener) -> None:
+def test_a_variable_frame_rate_stays_variable(tmp_path: Path, student: Sharpener) -> None:
     times = np.cumsum([0, *np.random.default_rng(0).integers(10, 200, COUNT - 1)]).tolist()
     source = write_clip(tmp_path / "in.mp4", times=times, sound=False)
-    video.sharpen_video(source, tmp_path / "out.mp4", call_s)
+    video.sharpen_video(source, tmp_path / "out.mp4", student)
     assert [frame.time for frame in decoded(tmp_path / "out.mp4")] == pytest.approx(
         [time / 1000 for time in times], abs=2e-3
     )
 
 
 def test_broken_packets_are_survived(
-    tmp_path: Path, call_s: Sharpener, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, student: Sharpener, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A third of the file is noise: what can be decoded comes out, in order."""
     source = write_clip(tmp_path / "in.mkv", sound=False)
@@ -138,7 +138,7 @@ def test_broken_packets_are_survived(
     start = len(damaged) // 3
     damaged[start : 2 * start] = np.random.default_rng(1).bytes(start)
     source.write_bytes(damaged)
-    count = video.sharpen_video(source, tmp_path / "out.mkv", call_s)
+    count = video.sharpen_video(source, tmp_path / "out.mkv", student)
     times = [frame.time for frame in decoded(tmp_path / "out.mkv")]
     assert 5 < count <= COUNT and times == sorted(times)
 
@@ -153,8 +153,8 @@ def test_upscaling(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "fault", ["text", "sound only", "same file", "there already", "wrong name", "network fails"]
 )
-def test_faults_leave_nothing_behind(fault: str, tmp_path: Path, call_s: Sharpener) -> None:
-    source, out, student = write_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4", call_s
+def test_faults_leave_nothing_behind(fault: str, tmp_path: Path, student: Sharpener) -> None:
+    source, out = write_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
     if fault == "text":
         source.write_text("no video")
     elif fault == "sound only":

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -25,7 +26,7 @@ from kdsharp.deploy import sharpen
 pytest.importorskip("flask")
 pytest.importorskip("waitress")
 
-from kdsharp.apps import web
+from kdsharp.apps import uploads, web
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +65,16 @@ def test_the_answer_is_what_the_command_line_gives(
     pictures.sharpen_file(tmp_path / "in.png", tmp_path / "out.png", ready, 0.7)
     with Image.open(BytesIO(answer.data)) as opened:
         assert np.array_equal(np.array(opened), data.read_image(tmp_path / "out.png"))
-    assert 0.8 < float(answer.headers["X-Confidence"]) <= 1 and float(answer.headers["X-Milliseconds"]) > 0
+    assert 0.8 < float(answer.headers["X-Agreement"]) <= 1 and float(answer.headers["X-Milliseconds"]) > 0
+    assert answer.headers["X-Confidence"] == answer.headers["X-Agreement"]  # its earlier name
 
 
 def test_alpha_and_sixteen_bits_come_back(client, photo: np.ndarray) -> None:
     alpha = np.full(photo.shape[:2], 90, np.uint8)
     with Image.open(BytesIO(send(client, encoded(np.dstack([photo, alpha]))).data)) as opened:
         assert opened.mode == "RGBA" and (np.array(opened)[..., 3] == 90).all()
-    deep = web.cv2.imencode(".png", photo.astype(np.uint16) * 257)[1].tobytes()
-    answer = web.cv2.imdecode(np.frombuffer(send(client, deep).data, np.uint8), web.cv2.IMREAD_UNCHANGED)
+    deep = cv2.imencode(".png", photo.astype(np.uint16) * 257)[1].tobytes()
+    answer = cv2.imdecode(np.frombuffer(send(client, deep).data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert answer.dtype == np.uint16
 
 
@@ -100,7 +102,7 @@ def test_nobody_gets_what_was_in_memory(client, photo: np.ndarray) -> None:
         assert send(client, planar(photo.transpose(2, 0, 1).astype(np.uint16) * 257)).status_code == 200
         answer = send(client, planar(np.zeros((3, 64, 96))))
         assert answer.status_code == 200
-        assert not web.cv2.imdecode(np.frombuffer(answer.data, np.uint8), web.cv2.IMREAD_UNCHANGED).any()
+        assert not cv2.imdecode(np.frombuffer(answer.data, np.uint8), cv2.IMREAD_UNCHANGED).any()
 
 
 ODD = {
@@ -225,13 +227,13 @@ def test_the_page_and_its_example(client) -> None:
     assert send(client, example.data).status_code == 200
 
 
-def test_confidence_falls_where_the_picture_is_changed(photo: np.ndarray) -> None:
+def test_agreement_falls_where_the_picture_is_changed(photo: np.ndarray) -> None:
     student = sharpen.load_student("call-s", engine="onnx")
-    assert web.confidence(photo, photo) == pytest.approx(1)
-    honest = web.confidence(photo, student(photo))
+    assert uploads.agreement(photo, photo) == pytest.approx(1)
+    honest = uploads.agreement(photo, student(photo))
     changed = photo.copy()
     changed[30:90, 40:120] = changed[30:90, 40:120][::-1]
-    assert web.confidence(photo, changed) < honest < 1
+    assert uploads.agreement(photo, changed) < honest < 1
 
 
 @pytest.fixture

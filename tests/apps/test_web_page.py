@@ -61,7 +61,7 @@ def test_upload_divider_and_download(page, picture: Path, tmp_path: Path) -> Non
     page.set_input_files("#picture", picture)
     page.wait_for_selector("#result:not([hidden])")
     assert width_of_result(page) == 400
-    assert 0.9 < float(page.inner_text("#confidence")) <= 1
+    assert 0.9 < float(page.inner_text("#agreement")) <= 1
     page.focus("#divider")
     for _ in range(10):
         page.keyboard.press("ArrowRight")

@@ -31,7 +31,7 @@ async function sharpen() {
   $("before").src = shown(chosen);
   $("after").src = $("download").href = shown(picture);
   $("download").download = resultName(chosen.name || "picture");
-  $("confidence").textContent = answer.headers.get("X-Confidence");
+  $("agreement").textContent = answer.headers.get("X-Agreement");
   $("after").decode().then(reveal, reveal);
   say(`Done in ${answer.headers.get("X-Milliseconds")} ms.`);
 }
