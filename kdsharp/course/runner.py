@@ -25,7 +25,7 @@ from PIL import Image
 
 from kdsharp import evaluate
 from kdsharp.disk import files
-from kdsharp.errors import KdsharpError
+from kdsharp.errors import KdsharpError, first_line
 
 log = logging.getLogger(__name__)
 _quiet = logging.getLogger(f"{__name__}.client")
@@ -68,7 +68,7 @@ def run_course(
         try:
             notebook, failure = execute(path, profile, with_solutions)
         except Exception as error:  # an unreadable file, no kernel: it never hides the other notebooks
-            problems = [f"could not be run, {type(error).__name__}: {_first_line(error)}"]
+            problems = [f"could not be run, {type(error).__name__}: {first_line(error)}"]
         else:
             problems = [failure] if failure else list(inspect(notebook))
             keep(notebook, path.stem, out)
@@ -111,7 +111,7 @@ def execute(path: Path, profile: str, with_solutions: bool = False) -> tuple[Not
     try:
         client.execute(env=environment)
     except CellExecutionError as error:
-        return notebook, f"raised {error.ename}: {_first_line(error.evalue)}"
+        return notebook, f"raised {error.ename}: {first_line(error.evalue)}"
     except CellTimeoutError:
         return notebook, f"a cell took longer than {TIMEOUT_SECONDS[profile]} seconds"
     except DeadKernelError:
@@ -139,7 +139,7 @@ def inspect(notebook: NotebookNode) -> Iterator[str]:
     outputs = outputs_of(notebook)
     for output in outputs:
         if output["output_type"] == "error":
-            yield f"an output shows {output['ename']}: {_first_line(output['evalue'])}"
+            yield f"an output shows {output['ename']}: {first_line(output['evalue'])}"
         elif "Traceback (most recent call last)" in output.get("text", ""):
             yield f"an output shows a traceback: {output['text'].strip().splitlines()[-1]}"
     for number, cell in enumerate(code, 1):
@@ -199,10 +199,6 @@ def format_report(rows: list[dict], out: Path) -> str:
             for row in measured
         ]
     return "\n".join(lines)
-
-
-def _first_line(text: object) -> str:
-    return (str(text).strip().splitlines() or [""])[0]
 
 
 def _emptied(notebook: NotebookNode) -> NotebookNode:

@@ -90,7 +90,9 @@ EVERY = {
         {LONG: pictures(1)["picture 0"]} | pictures(4), (5, 5, 20), title=LONG
     ),
     "eight": lambda: figures.side_by_side(pictures(8), captions={"picture 7": LONG}, title=LONG),
-    "close": lambda: figures.close_up(pictures(5), (5, 5, 20), {"picture 1": "30.1 dB, SSIM 0.9012"}, LONG),
+    "close": lambda: figures.close_up(
+        pictures(5), (5, 5, 20), {"picture 1": "30.1 dB, SSIM 0.9012"}, whole=LONG
+    ),
     "stages": lambda: figures.stages(
         degrade(torch.rand(1, 3, 64, 64), recipes.VideoCall(), torch.Generator().manual_seed(0)), title="call"
     ),
@@ -215,6 +217,14 @@ def test_curves_draw_every_term_of_the_loss() -> None:
     places = {text.get_text(): text.get_position()[1] for text in left.texts if text.get_text()}
     assert places.keys() == {"loss", *TERMS} and all(0 <= place <= 1 for place in places.values())
     assert max(places, key=places.get) == "loss"
+
+
+def test_terms_that_were_registered_elsewhere_are_drawn_and_told_apart() -> None:
+    row = {"step": 1, "lr": 1e-3, "val_psnr": 30.0, "loss": 1.0, "hr": 0.5, "mine": 0.3, "yours": 0.2}
+    left = figures.curves([row, row | {"step": 2}]).axes[0]
+    assert [line.get_label() for line in left.lines] == ["loss", "hr", "mine", "yours"]
+    assert len({(line.get_color(), line.get_linestyle()) for line in left.lines}) == 4
+    assert all(name in lettering(left.figure) for name in ("mine", "yours"))
 
 
 def test_curves_with_a_term_of_nothing_have_a_linear_axis() -> None:

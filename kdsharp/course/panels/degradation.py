@@ -16,7 +16,7 @@ from kdsharp.degradation import RESIZE_FILTERS, add_noise, codecs, kernels, resi
 BLURS = ("none", "gaussian", "motion", "defocus", "sinc")
 
 
-def degradation_panel(photos: list[Path], side: int = 256, seed: int = 0) -> Panel:
+def degradation_panel(photos: list[Path], side: int = 256) -> Panel:
     """Blur, shrink, noise and codec of the middle `side` pixels of a photograph.
 
     The order is that of a call: optics, the sender's resize, the sensor's noise, the codec, the receiver's resize.
@@ -34,7 +34,7 @@ def degradation_panel(photos: list[Path], side: int = 256, seed: int = 0) -> Pan
 
     def show(photo: Path, **settings) -> Shown:
         image = data.centre(data.read_image(photo), side)
-        spoilt, kernel, size = spoil(image, **settings, seed=seed)
+        spoilt, kernel, size = spoil(image, **settings)
         weight = (
             f"{size / 1024:.1f} KiB ({8 * size / spoilt[..., 0].size:.2f} bits per pixel)" if size else "-"
         )
@@ -53,14 +53,13 @@ def spoil(
     noise: float,
     codec: str,
     quality: int,
-    seed: int = 0,
 ) -> tuple[np.ndarray, Tensor, int]:
     """The spoilt picture (`uint8` RGB, same size), the blur kernel (K, K), and the coded bytes (0 without codec)."""
     kernel = blur_kernel(blur, amount)
     seen = kernels.convolve(data.to_tensor(image), kernel)
     size = [max(1, round(edge / shrink)) for edge in image.shape[:2]]
     seen = resize(seen, tuple(size), mode).clamp(0, 1)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     seen = add_noise(seen, torch.tensor([noise / 255]), torch.tensor([False]), generator)
     small, coded = data.to_image(seen), 0
     if codec != "none":

@@ -107,6 +107,7 @@ def _training_text(recipe: Recipe) -> str:
         "features": weights.features,
         "Fourier": weights.frequency,
         "edges": weights.edge,
+        **weights.others,
     }
     terms = " + ".join(f"{weight:.3g} {name}" for name, weight in names.items() if weight) or "nothing"
     training = recipe.training

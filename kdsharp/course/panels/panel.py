@@ -1,6 +1,7 @@
 """What all panels share: controls above, a picture and a line of text below, errors where one can see them."""
 
 import base64
+import math
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -35,7 +36,7 @@ class Panel:
         show: Callable[..., Shown],
         buttons: list[widgets.Button] | None = None,
     ) -> None:
-        self.controls = controls
+        self.controls, self.buttons = controls, buttons or []
         self.picture = widgets.Image(
             format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start")
         )
@@ -45,9 +46,7 @@ class Panel:
         self.refresh()
         for control in controls.values():
             control.observe(self.changed, names="value")
-        rows = widgets.HBox(
-            [*controls.values(), *(buttons or [])], layout=widgets.Layout(flex_flow="row wrap")
-        )
+        rows = widgets.HBox([*controls.values(), *self.buttons], layout=widgets.Layout(flex_flow="row wrap"))
         self.box = widgets.VBox([widgets.HTML(f"<b>{title}</b>"), rows, self.picture, self.text, self.errors])
         self.box.add_class("kdsharp-panel")
 
@@ -101,12 +100,13 @@ def slider(name: str, value: float, low: float, high: float, step: float = 1) ->
 
 
 def log_slider(name: str, value: float, low: int, high: int) -> widgets.FloatLogSlider:
-    """A slider from 10^low to 10^high in tenths of a decade."""
+    """A slider from 10^low to 10^high in tenths of a decade; its range grows to hold `value`, which is above 0."""
+    decade = math.log10(value)
     return widgets.FloatLogSlider(
         value=value,
         base=10,
-        min=low,
-        max=high,
+        min=min(low, math.floor(decade)),
+        max=max(high, math.ceil(decade)),
         step=0.1,
         description=name,
         continuous_update=False,

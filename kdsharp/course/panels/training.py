@@ -3,7 +3,6 @@
 The training runs in a thread of its own, so that the cell returns and the stop button can be heard.
 """
 
-import json
 import logging
 import threading
 import time
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from kdsharp import data, distill
 from kdsharp.course.figures import COLOURS
 from kdsharp.course.panels.panel import Panel, Shown, slider
+from kdsharp.disk import files
 from kdsharp.distill import TrainingResult
 from kdsharp.distill.targets import TargetStore
 from kdsharp.recipes import Recipe
@@ -142,7 +142,7 @@ def training_view(
 def _earlier(folder: Path) -> list[dict]:
     """The history of a run that goes on in `folder`."""
     path = folder / "history.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return files.read_json(path) if path.exists() else []
 
 
 def _figure(

@@ -10,26 +10,27 @@ from kdsharp.errors import KdsharpError
 
 WIDTH = 720  # of the drawn picture, in pixels
 SMALLEST_CROP = 32  # SSIM's window is 11 pixels; a smaller crop says nothing
+ORIGINAL = "original"
 _LINE = (230, 159, 0)
 
 
-def comparison_viewer(pictures: dict[str, np.ndarray], original: str = "original") -> Panel:
+def comparison_viewer(pictures: dict[str, np.ndarray]) -> Panel:
     """Swipe between any two of several `uint8` RGB pictures (H, W, 3) of one size.
 
-    The numbers under the picture compare the visible crop with the picture called `original`. Raises KdsharpError
+    The numbers under the picture compare the visible crop with the picture called ORIGINAL. Raises KdsharpError
     for fewer than two pictures, for different sizes, or if the original is missing.
     """
     sizes = {picture.shape for picture in pictures.values()}
-    if len(pictures) < 2 or len(sizes) != 1 or original not in pictures:
+    if len(pictures) < 2 or len(sizes) != 1 or ORIGINAL not in pictures:
         raise KdsharpError(
-            f"The viewer wants two or more pictures of one size, one of them called '{original}'."
+            f"The viewer wants two or more pictures of one size, one of them called '{ORIGINAL}'."
         )
     height, width, _ = sizes.pop()
     most = max(1.0, min(16.0, min(height, width) / SMALLEST_CROP))
     names = list(pictures)
     controls = {
         "left": choice("left", names),
-        "right": choice("right", names, names[-2] if names[-1] == original else names[-1]),
+        "right": choice("right", names, names[-2] if names[-1] == ORIGINAL else names[-1]),
         "divider": slider("divider in %", 50, 0, 100),
         "zoom": slider("zoom", min(2.0, most), 1.0, most, 0.5),
         "across": slider("across in %", 50, 0, 100),
@@ -39,12 +40,12 @@ def comparison_viewer(pictures: dict[str, np.ndarray], original: str = "original
 
     def show(left: str, right: str, divider: int, zoom: float, across: int, down: int, what: str) -> Shown:
         crop = visible((height, width), zoom, across, down)
-        seen = {name: pictures[name][crop] for name in {left, right, original}}
+        seen = {name: pictures[name][crop] for name in {left, right, ORIGINAL}}
         halves = [seen[left], seen[right]]
         if what != "pictures":
-            halves = [difference(half, seen[original]) for half in halves]
+            halves = [difference(half, seen[ORIGINAL]) for half in halves]
         return swipe(*halves, divider, (left, right)), "<br>".join(
-            _scores(name, seen[name], seen[original]) for name in dict.fromkeys((left, right))
+            _scores(name, seen[name], seen[ORIGINAL]) for name in dict.fromkeys((left, right))
         )
 
     return Panel("Compare", controls, show)

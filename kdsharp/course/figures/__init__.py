@@ -1,0 +1,23 @@
+"""The course's figures: pictures side by side with what to look at enlarged, curves, bars, and trade-offs.
+
+Every function returns a matplotlib Figure; pictures are `uint8` RGB (H, W, 3).
+"""
+
+from kdsharp.course.figures.charts import ablation, bars
+from kdsharp.course.figures.costs import tradeoff
+from kdsharp.course.figures.learning import curves
+from kdsharp.course.figures.pictures import close_up, kernels_grid, side_by_side, stages
+from kdsharp.course.figures.style import COLOURS, save
+
+__all__ = [
+    "COLOURS",
+    "ablation",
+    "bars",
+    "close_up",
+    "curves",
+    "kernels_grid",
+    "save",
+    "side_by_side",
+    "stages",
+    "tradeoff",
+]

@@ -1,0 +1,87 @@
+"""Curves of a training: the loss, its terms, and the validation."""
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from kdsharp.course.figures.style import COLOURS, MAX_WIDTH, THREAD, canvas, plain_numbers
+from kdsharp.errors import KdsharpError
+
+# The whole loss and its terms (the settings of `recipes.Losses`): each looks alike in every figure.
+_TERMS = {
+    "loss": (COLOURS[6], "-"),
+    "hr": (COLOURS[0], "--"),
+    "teacher": (COLOURS[3], "-."),
+    "soft": (COLOURS[4], "-."),
+    "structure": (COLOURS[2], "--"),
+    "ms_ssim": (COLOURS[2], ":"),
+    "frequency": (COLOURS[5], "--"),
+    "edge": (COLOURS[5], ":"),
+    "perceptual": (COLOURS[1], ":"),
+    "features": (COLOURS[1], "--"),
+}
+_NO_TERMS = ("step", "lr", "val_psnr")  # what else stands in a row
+
+
+def curves(history: list[dict], title: str = "") -> Figure:
+    """Training loss and all its terms, named at their ends, and validation PSNR (dB) over the steps.
+
+    `history` is what training returns: at least one row with `step`, `loss`, `val_psnr`, and the terms it used. The
+    axis of the loss is logarithmic where its terms differ much: the share of one may be a hundredth.
+    """
+    if not history:
+        raise KdsharpError("The history is empty: train for at least one validation first.")
+    with canvas(MAX_WIDTH, 3.7, title, columns=2) as (figure, (left, right)):
+        steps = [row["step"] for row in history]
+        for name, (colour, style) in _looks(history[0]).items():
+            values = [row[name] for row in history]
+            left.plot(steps, values, linestyle=style, color=colour, marker="o", markersize=4, label=name)
+        left.set(xlabel="step", ylabel="weighted loss", title="training")
+        seen = np.concatenate([line.get_ydata() for line in left.lines])
+        if 0 < 4 * seen.min() < seen.max():
+            left.set_yscale("log")
+            plain_numbers(left.yaxis)
+        else:
+            left.set_ylim(0, None)
+        right.plot(steps, [row["val_psnr"] for row in history], color=COLOURS[0], marker="o", markersize=4)
+        right.set(xlabel="step", ylabel="PSNR in dB", title="validation (held-out crops)")
+        for axis in (left, right):
+            axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            axis.grid(alpha=0.3)
+        _name_ends(left)
+    return figure
+
+
+def _looks(row: dict) -> dict[str, tuple[str, str]]:
+    """Colour and line style of each term in a row of the history; terms from elsewhere have whole lines in colour."""
+    others = [name for name in row if name not in (*_TERMS, *_NO_TERMS)]
+    free = {name: (COLOURS[number % 6], "-") for number, name in enumerate(others)}
+    return {name: look for name, look in _TERMS.items() if name in row} | free
+
+
+def _name_ends(axis: Axes) -> None:
+    """Names right of the axes, each tied to the last point of its line, as near to it as the others allow."""
+    axis.figure.draw_without_rendering()  # settles the layout, of which only the width changes by the names
+    pixels = axis.get_window_extent().height
+    gap = 1.3 * matplotlib.rcParams["font.size"] * axis.figure.dpi / 72 / pixels
+    ends = {line: axis.transData.transform(line.get_xydata()[-1])[1] for line in axis.lines}
+    lines = sorted(ends, key=ends.get)
+    heights = [(ends[line] - axis.get_window_extent().y0) / pixels for line in lines]
+    for place in range(1, len(lines)):
+        heights[place] = max(heights[place], heights[place - 1] + gap)
+    highest = 1.0
+    for place in reversed(range(len(lines))):
+        heights[place] = min(heights[place], highest)
+        highest = heights[place] - gap
+    for line, height in zip(lines, heights, strict=True):
+        axis.text(1.07, height, line.get_label(), transform=axis.transAxes, va="center")
+        axis.annotate(
+            "",
+            line.get_xydata()[-1],
+            xytext=(1.06, height),
+            textcoords="axes fraction",
+            annotation_clip=False,
+            arrowprops=THREAD | {"color": line.get_color(), "linewidth": 1},
+        )

@@ -1,0 +1,124 @@
+"""What all figures share: colours, type that can be read at a notebook's width, and the canvas they are drawn on.
+
+A notebook shows a figure about 900 pixels wide, whatever its width in inches, so the size of the type follows from the
+width: no label is shown smaller than 9 points.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+# Those of Okabe and Ito (2008), which colour-blind readers can tell apart.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+MAX_WIDTH = 10.0  # inches; what is wider only gets smaller type in a notebook
+SHOWN_WIDTH = 900 / 96  # inches: 900 pixels of a notebook's page
+MIN_POINTS = 9.0  # the smallest type, as shown
+# Ties a name to a point that it could not stand beside.
+THREAD = {"arrowstyle": "-", "color": "0.5", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4}
+
+
+def points(width: float) -> float:
+    """The size of type, in points, that a figure of `width` inches needs to be read at a notebook's width."""
+    return max(10.0, 1.05 * MIN_POINTS * width / SHOWN_WIDTH)
+
+
+@contextmanager
+def styled(width: float) -> Iterator[float]:
+    """The look of every figure here, for one of `width` inches; gives the size of its type in points."""
+    size = points(width)
+    look = {
+        "font.size": size,
+        "axes.titlesize": size + 1,
+        "axes.labelsize": size,
+        "xtick.labelsize": size,
+        "ytick.labelsize": size,
+        "legend.fontsize": size,
+        "figure.titlesize": size + 2,
+        "figure.titleweight": "bold",
+        "figure.facecolor": "white",
+        "axes.facecolor": "white",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.formatter.useoffset": False,
+        "lines.linewidth": 1.8,
+        "figure.constrained_layout.h_pad": 0.06,
+        "figure.constrained_layout.w_pad": 0.06,
+        "legend.frameon": False,
+    }
+    with plt.rc_context(look):
+        yield size
+        # A notebook's backend is loaded with the first figure and switches this on: leaving the style would undo it,
+        # and later figures would no longer show by themselves.
+        interactive = plt.isinteractive()
+    matplotlib.interactive(interactive)
+
+
+@contextmanager
+def canvas(width: float, height: float, title: str, columns: int = 1) -> Iterator[tuple[Figure, np.ndarray]]:
+    """A figure in our style (inches) and its axes in one row, to be drawn on inside the `with`."""
+    with styled(width) as size:
+        title = wrapped(title, 0.95 * width, size + 2, "bold")
+        height += (size + 2) / 50 * bool(title) * len(title.splitlines())
+        figure, axes = plt.subplots(1, columns, figsize=(width, height), squeeze=False, layout="constrained")
+        if title:
+            figure.suptitle(title)
+        yield figure, axes[0]
+        for axis in axes[0]:  # ticks are made when drawn, which is outside this style
+            axis.tick_params(labelsize=size)
+
+
+def wrapped(text: str, inches: float, size: float, weight: str = "normal") -> str:
+    """`text` broken into lines of at most `inches` in type of `size` points, at spaces where there are any."""
+
+    def fits(part: str) -> bool:
+        font = FontProperties(size=size, weight=weight)
+        return TextToPath().get_text_width_height_descent(part, font, ismath=False)[0] / 72 <= inches
+
+    lines = []
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if line and not fits(longer):
+                lines.append(line)
+                longer = word
+            while len(longer) > 1 and not fits(longer):  # a word longer than the line
+                end = next(end for end in range(len(longer) - 1, 0, -1) if end == 1 or fits(longer[:end]))
+                lines.append(longer[:end])
+                longer = longer[end:]
+            line = longer
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def logarithmic_x(axis: Axes) -> None:
+    """A logarithmic x axis, with plain numbers (1, 2, 5, 10 ...) instead of powers of ten."""
+    axis.set_xscale("log")
+    low, high = axis.get_xlim()
+    plain_numbers(axis.xaxis, (1, 2, 5) if high / low < 200 else (1,))
+
+
+def plain_numbers(axis: Axis, marks: tuple[int, ...] = (1, 2, 5)) -> None:
+    """Label the `marks` of each decade of a logarithmic axis, with plain numbers."""
+    axis.set_major_locator(LogLocator(subs=marks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, making its folder."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    return path
