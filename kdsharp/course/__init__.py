@@ -4,6 +4,8 @@
 `runner` of all notebooks.
 """
 
+from kdsharp.course.lessons import enlarged, fixed_degradation, photograph, recorded
 from kdsharp.course.start import Start, begin
+from kdsharp.disk.checkpoints import find as network_file
 
-__all__ = ["Start", "begin"]
+__all__ = ["Start", "begin", "enlarged", "fixed_degradation", "network_file", "photograph", "recorded"]

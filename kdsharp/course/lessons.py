@@ -1,0 +1,34 @@
+"""What several notebooks need beside the face: a photograph, one fixed degradation, and what was recorded."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kdsharp import data, evaluate, recipes
+from kdsharp.disk import files
+from kdsharp.recipes import Degradation
+
+SIDES = 8  # pixels: every degradation of the course divides sides that are multiples of it
+
+
+def photograph(path: str | Path = "") -> np.ndarray:
+    """A photograph, `uint8` RGB (H, W, 3), cropped to multiples of 8; the first held-out embedded one if none is given.
+
+    Raises KdsharpError for a file that is no picture.
+    """
+    return data.crop_to_multiple(data.read_image(path or data.embedded_photos("val")[0]), SIDES)
+
+
+def fixed_degradation(scale: int, shrink: float = 2.0, quality: int = 70) -> Degradation:
+    """The same for every picture: a call (`fixed_call`), or for students that enlarge by `scale` a plain shrinking."""
+    return recipes.fixed_call(shrink, quality) if scale == 1 else recipes.Downscale(scale=scale)
+
+
+def enlarged(picture: np.ndarray, scale: int) -> np.ndarray:
+    """What is seen without a student: `uint8` RGB as it is, or where a student enlarges, by bicubic interpolation."""
+    return picture if scale == 1 else evaluate.bicubic_upscale(picture, scale)
+
+
+def recorded() -> dict:
+    """What was measured about the published networks, in hours that no notebook has: figures/results.json."""
+    return files.read_json(files.results_file())
