@@ -1,11 +1,14 @@
-"""What several notebooks need beside the face: a photograph, one fixed degradation, and what was recorded."""
+"""What several notebooks need beside the face: a photograph, one fixed degradation, all GPUs, what was recorded."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from kdsharp import data, evaluate, recipes
-from kdsharp.disk import files
+from kdsharp.degradation import Degraded, degrade
+from kdsharp.disk import files, parallel
 from kdsharp.recipes import Degradation
 
 SIDES = 8  # pixels: every degradation of the course divides sides that are multiples of it
@@ -24,9 +27,19 @@ def fixed_degradation(scale: int, shrink: float = 2.0, quality: int = 70) -> Deg
     return recipes.fixed_call(shrink, quality) if scale == 1 else recipes.Downscale(scale=scale)
 
 
+def degraded(picture: np.ndarray, degradation: Degradation, seed: int = 0) -> Degraded:
+    """What a degradation does to `uint8` RGB (H, W, 3), stage by stage, for `figures.stages`."""
+    return degrade(data.to_tensor(picture), degradation, torch.Generator().manual_seed(seed))
+
+
 def enlarged(picture: np.ndarray, scale: int) -> np.ndarray:
     """What is seen without a student: `uint8` RGB as it is, or where a student enlarges, by bicubic interpolation."""
     return picture if scale == 1 else evaluate.bicubic_upscale(picture, scale)
+
+
+def on_all_gpus(work: Callable[[str], object]) -> bool:
+    """Call `work` with its own device in one process for each GPU, where there are several; returns whether it did."""
+    return parallel.in_notebook(lambda: work(parallel.device("cuda")))
 
 
 def recorded() -> dict:
