@@ -15,6 +15,7 @@ from kdsharp.course.lessons import (
 from kdsharp.course.start import Start, begin
 from kdsharp.disk.checkpoints import find as network_file
 from kdsharp.evaluate import evaluate_student, teacher_picture
+from kdsharp.speed import hardware, time_call
 from kdsharp.student import build as build_student
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "enlarged",
     "evaluate_student",
     "fixed_degradation",
+    "hardware",
     "network_file",
     "on_all_gpus",
     "photograph",
     "recorded",
     "teacher_picture",
+    "time_call",
 ]

@@ -14,12 +14,13 @@ from kdsharp.recipes import Degradation
 SIDES = 8  # pixels: every degradation of the course divides sides that are multiples of it
 
 
-def photograph(path: str | Path = "") -> np.ndarray:
+def photograph(path: str | Path = "", side: int | None = None) -> np.ndarray:
     """A photograph, `uint8` RGB (H, W, 3), cropped to multiples of 8; the first held-out embedded one if none is given.
 
-    Raises KdsharpError for a file that is no picture.
+    Of a larger one the middle `side` pixels, where a side is given. Raises KdsharpError for a file that is no picture.
     """
-    return data.crop_to_multiple(data.read_image(path or data.embedded_photos("val")[0]), SIDES)
+    image = data.crop_to_multiple(data.read_image(path or data.embedded_photos("val")[0]), SIDES)
+    return data.centre(image, side) if side else image
 
 
 def fixed_degradation(scale: int, shrink: float = 2.0, quality: int = 70) -> Degradation:
