@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kdsharp.evaluate import ssim as ssim
     from kdsharp.evaluate import unsharp as unsharp
     from kdsharp.recipes import fixed_call as fixed_call
+    from kdsharp.recipes import override as override
     from kdsharp.recipes import preset as preset
     from kdsharp.recipes import presets as presets
     from kdsharp.teacher import at_hand as teachers
@@ -38,6 +39,7 @@ _HOMES = {
     "fixed_call": "recipes.fixed_call",
     "load_student": "deploy.load_student",
     "load_teacher": "teacher.load_teacher",
+    "override": "recipes.override",
     "preset": "recipes.preset",
     "presets": "recipes.presets",
     "psnr": "evaluate.psnr",
@@ -59,6 +61,7 @@ __all__ = [
     "fixed_call",
     "load_student",
     "load_teacher",
+    "override",
     "preset",
     "presets",
     "psnr",

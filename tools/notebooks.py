@@ -139,7 +139,7 @@ def _names_of_kdsharp(tree: ast.AST) -> Iterator[str]:
             names = [f"{node.module}.{item.name}" for item in node.names]
         elif isinstance(node, ast.Import):
             names = [item.name for item in node.names]
-        elif isinstance(node, ast.Attribute) and node.attr in _wings():
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in _wings():
             names = [ast.unparse(node)]
         else:
             continue

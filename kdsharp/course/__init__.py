@@ -1,9 +1,36 @@
 """The notebooks' toolbox: `from kdsharp.course import begin, exercises, figures, panels`.
 
 `figures` (matplotlib), `panels` (widgets) and `exercises` are modules, loaded when they are asked for; so is the
-`runner` of all notebooks.
+`runner` of all notebooks. Some names of other wings are here too, so that a notebook needs one wing beside its own.
 """
 
+from kdsharp.course.lessons import (
+    degraded,
+    enlarged,
+    fixed_degradation,
+    on_all_gpus,
+    photograph,
+    recorded,
+)
 from kdsharp.course.start import Start, begin
+from kdsharp.disk.checkpoints import find as network_file
+from kdsharp.evaluate import evaluate_student, teacher_picture
+from kdsharp.speed import hardware, time_call
+from kdsharp.student import build as build_student
 
-__all__ = ["Start", "begin"]
+__all__ = [
+    "Start",
+    "begin",
+    "build_student",
+    "degraded",
+    "enlarged",
+    "evaluate_student",
+    "fixed_degradation",
+    "hardware",
+    "network_file",
+    "on_all_gpus",
+    "photograph",
+    "recorded",
+    "teacher_picture",
+    "time_call",
+]

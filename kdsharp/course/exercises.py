@@ -42,7 +42,7 @@ def _exercise(number: str, hint: str) -> Callable[[Callable[..., bool]], Callabl
     return register
 
 
-@_exercise("00.1", "Degrade with recipes.fixed_call(3, 50) and subtract two PSNR values.")
+@_exercise("00.1", "Degrade with kdsharp.fixed_call(3, 50) and subtract two PSNR values.")
 def _gain_of_a_worse_call(gain: float, received: np.ndarray, sharpened: np.ndarray, hr: np.ndarray) -> bool:
     expected = evaluate.psnr(sharpened, hr) - evaluate.psnr(received, hr)
     return received.shape == hr.shape and evaluate.psnr(received, hr) < 28 and abs(gain - expected) < 0.01

@@ -15,6 +15,7 @@ import torch
 from kdsharp import data, recipes
 from kdsharp.disk import files, keep
 from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Recipe
 
 if TYPE_CHECKING:  # not loaded for a notebook that draws nothing
     from matplotlib.figure import Figure
@@ -49,9 +50,13 @@ class Start:
         """This profile's photographs to learn from (`train`), or held out (`val`); downloads what is missing."""
         return data.photos_for(self.profile, split)
 
-    def folder(self, run: str) -> Path:
-        """The folder of a run of this profile: a run of `medium` takes nothing from one of `quick`."""
-        return self.course / f"{run}{self.suffix}"
+    def folder(self, run: str, changed: Recipe | None = None) -> Path:
+        """The folder of a run of this profile: a run of `medium` takes nothing from one of `quick`.
+
+        A recipe that was `changed` by hand gets one of its own, which its digest names.
+        """
+        own = f"-{recipes.digest(changed)}" if changed else ""
+        return self.course / f"{run}{own}{self.suffix}"
 
     def write(self, name: str, value: Any) -> Path:
         """Write JSON to the file `name` of the course's folder (`results/speed.json`, say), and keep a copy."""

@@ -58,7 +58,7 @@ def _code(planes: Tensor, table: str, factor: Tensor) -> Tensor:
     basis = _dct_basis(planes)
     blocks = planes.reshape(n, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
     steps = planes.new_tensor([float(value) for value in table.split()]).reshape(8, 8)
-    steps = steps * factor[:, None, None, None, None, None]
+    steps = (steps * factor[:, None, None, None, None, None]).clamp(1, 255)  # as libjpeg; 0 would divide by 0
     coefficients = torch.round(basis @ blocks @ basis.T / steps) * steps
     return (basis.T @ coefficients @ basis).transpose(3, 4).reshape(n, channels, height, width)
 

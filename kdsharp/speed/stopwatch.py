@@ -25,11 +25,12 @@ from kdsharp.deploy import Sharpener, export
 from kdsharp.deploy.engines.torch import forward
 from kdsharp.disk import files
 from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Network
 from kdsharp.speed import rivals
-from kdsharp.student import CHANNELS, load_network, multiply_adds
+from kdsharp.speed.work import HEIGHT, WIDTH, multiply_adds
+from kdsharp.student import CHANNELS, build
 from kdsharp.teacher import load_teacher
 
-HEIGHT, WIDTH = 1080, 1920
 CLASSIC = "classic"
 CALL_SHRINK = 2  # the teacher of a call gets the frame at half the size
 ENOUGH_MS = 10_000  # a job that has taken this long is not repeated further ...
@@ -96,7 +97,7 @@ def measure(
         small = _frame(size[0] // CALL_SHRINK, size[1] // CALL_SHRINK)
         key = (f"{teacher} (on {small.shape[1]}x{small.shape[0]})", "torch", devices[-1], "end to end")
         times |= in_turns({key: lambda: guide.on_picture(small)}, repeats=min(3, repeats), warmup=0)
-    counts = {name: _multiply_adds(name, size) for name in (*students, *(rivals or [])) if name != CLASSIC}
+    counts = {name: multiply_adds(name, size) for name in (*students, *(rivals or [])) if name != CLASSIC}
     rows = [_row(key, taken, size, counts.get(key[0])) for key, taken in times.items()]
     peaks = raised(ceilings or {}, rows)
     for row in rows:
@@ -144,14 +145,6 @@ def percentile(values: list[float], percent: float) -> float:
 def precision_of(engine: str, device: str) -> str:
     """What an engine multiplies, as `roofline.PRECISIONS` names it."""
     return deploy.find_engine(engine).precision(device)
-
-
-def _multiply_adds(name: str, size: tuple[int, int]) -> float:
-    """Billions of multiply-adds for a frame, counted without computing one."""
-    known = name in rivals.RIVALS
-    network = rivals.build(name) if known else load_network(name)[0]
-    rows, columns = (side // network.scale for side in size)
-    return round(multiply_adds(network.to("meta"), rows, columns) / 1e9, 3)
 
 
 def hardware() -> dict[str, str | int]:
@@ -274,11 +267,14 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def predict(network: nn.Module, size: tuple[int, int] = (HEIGHT, WIDTH), repeats: int = 3) -> float:
+def predict(network: nn.Module | Network, size: tuple[int, int] = (HEIGHT, WIDTH), repeats: int = 3) -> float:
     """Milliseconds that a network alone would take for one frame of `size`, from a quarter of the frame times four.
 
-    For choosing while a slider moves: `measure` is what counts. It is timed with PyTorch on the network's device.
+    For choosing while a slider moves: `measure` is what counts. It is timed with PyTorch on the network's device; one
+    that is given by its settings is built on the processor.
     """
+    if isinstance(network, Network):
+        network = build(network).eval()
     if next(network.parameters()).is_cuda:  # as on a GPU of `deploy`
         network = copy.deepcopy(network).half()
     planes = CHANNELS[getattr(network, "colour", "rgb")]

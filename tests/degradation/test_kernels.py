@@ -136,15 +136,28 @@ def test_jpeg_equals_basicsr(upstream, picture: np.ndarray) -> None:
         assert difference.mean() < 0.05 and (difference > 1).float().mean() < 0.01
 
 
-@pytest.mark.parametrize("quality", [30, 50, 75, 95])
-def test_jpeg_is_close_to_libjpeg(picture: np.ndarray, quality: int) -> None:
-    bgr = np.ascontiguousarray(picture[:288, :448, ::-1])
+def through_libjpeg(picture: np.ndarray, quality: int) -> np.ndarray:
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    real = cv2.imdecode(cv2.imencode(".jpg", bgr, options)[1], cv2.IMREAD_COLOR)[..., ::-1]
-    ours = data.to_image(jpeg(data.to_tensor(bgr[..., ::-1]), torch.tensor([float(quality)])))
-    loss = np.mean((real.astype(float) - picture[:288, :448]) ** 2)
+    return cv2.imdecode(cv2.imencode(".jpg", picture[..., ::-1], options)[1], cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def squared(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.mean((first.astype(float) - second) ** 2))
+
+
+@pytest.mark.parametrize("quality", [1, 30, 50, 75, 95])
+def test_jpeg_is_close_to_libjpeg(picture: np.ndarray, quality: int) -> None:
+    picture = picture[:288, :448]
+    real = through_libjpeg(picture, quality)
+    ours = data.to_image(jpeg(data.to_tensor(picture), torch.tensor([float(quality)])))
     # Far closer to each other than to the original; what is left is libjpeg's smoother chroma enlargement.
-    assert np.mean((real.astype(float) - ours) ** 2) < 0.45 * loss
+    assert squared(real, ours) < 0.45 * squared(real, picture)
+
+
+def test_the_best_jpeg_loses_as_little_as_libjpegs(picture: np.ndarray) -> None:
+    """Steps of 1 and not of 0, which would divide by it; what is lost is chroma's half size."""
+    ours = data.to_image(jpeg(data.to_tensor(picture), torch.tensor([100.0])))
+    assert 0.9 < squared(ours, picture) / squared(through_libjpeg(picture, 100), picture) < 1.2
 
 
 def test_jpeg_quality_is_per_image_and_any_size_works(picture: np.ndarray) -> None:

@@ -87,6 +87,7 @@ def test_each_fault_is_named(spoil, sentence: str) -> None:
         ("from kdsharp import distill", "from kdsharp.data import photos", "data, distill"),
         ("import kdsharp.distill.losses", "import kdsharp.data", "data, distill"),
         ("from kdsharp import distill", "kdsharp.data.read_image(path)", "data, distill"),
+        ("from kdsharp import distill", "kdsharp.preset('call').student.options", None),
         ("from kdsharp import psnr", "1", "write kdsharp.psnr"),
     ],
 )
