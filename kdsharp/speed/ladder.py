@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from kdsharp import data
-from kdsharp.deploy import runtime, sharpen
+from kdsharp.deploy import Sharpener, engines_at_hand, exported_file, load_student
+from kdsharp.deploy.engines.openvino import OpenVinoNetwork, openvino_halves
 from kdsharp.disk import checkpoints
 from kdsharp.student import apply_to_rgb, load_network
 
@@ -26,13 +27,13 @@ def ladder(name: str) -> dict[str, Way]:
         return data.to_image(apply_to_rgb(network, data.to_tensor(frame)))
 
     titles = {"torch": "bytes outside", "onnx": "ONNX Runtime", "openvino-int8": "OpenVINO, 8 bits"}
-    halves = runtime.openvino_halves()
+    halves = openvino_halves()
     titles["openvino"] = "OpenVINO, 16 bits" if halves else "OpenVINO, 32 bits"
     ways: dict[str, Way] = {"naive PyTorch": naive}
-    for engine in sharpen.engines_at_hand("cpu"):
+    for engine in engines_at_hand("cpu"):
         if engine == "openvino" and halves:
-            exported = sharpen.exported_file(checkpoints.find(name))
-            whole = runtime.OpenVinoNetwork(exported, precision="f32")
-            ways["OpenVINO, 32 bits"] = sharpen.Sharpener(recipe, "cpu", engine, whole)
-        ways[titles[engine]] = sharpen.load_student(name, "cpu", engine)
+            exported = exported_file(checkpoints.find(name))
+            whole = OpenVinoNetwork(exported, precision="f32")
+            ways["OpenVINO, 32 bits"] = Sharpener(recipe, whole)
+        ways[titles[engine]] = load_student(name, "cpu", engine)
     return ways
