@@ -186,17 +186,13 @@ def format_report(rows: list[dict], out: Path) -> str:
             evaluate.format_table(files.read_json(quality)),
         ]
     if speed.exists():
-        measured = files.read_json(speed)
-        width = max((len(row["network"]) for row in measured), default=7)
+        words = {name: f"{{{name}}}" for name in ("network", "engine", "device", "what")}
         lines += [
             "",
             "speed at 1920x1080, one frame at a time, median",
-            f"{'network':{width}}  {'engine':7} {'device':6} {'what':10} {'ms':>9} {'fps':>8}",
-        ]
-        lines += [
-            f"{row['network']:{width}}  {row['engine']:7} {row['device']:6} {row['what']:10} "
-            f"{row['ms']:9.1f} {row['fps']:8.1f}"
-            for row in measured
+            evaluate.text_table(
+                files.read_json(speed), words | {"ms": "{ms:.1f}", "fps": "{fps:.1f}"}, texts=4
+            ),
         ]
     return "\n".join(lines)
 

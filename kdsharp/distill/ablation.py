@@ -106,13 +106,13 @@ def run(
 
 def format_table(rows: list[dict]) -> str:
     """One line per variant: PSNR and SSIM on Y as mean and standard deviation over seeds."""
-    width = max(len(row["variant"]) for row in rows)
-    lines = [f"{'variant':{width}}  {'PSNR-Y':>14}  {'SSIM-Y':>16}  gain over nothing"]
-    for row in rows:
-        psnr = f"{row['psnr_y']:.2f} ± {row['psnr_y_sd']:.2f}"
-        ssim = f"{row['ssim_y']:.4f} ± {row['ssim_y_sd']:.4f}"
-        lines.append(f"{row['variant']:{width}}  {psnr:>14}  {ssim:>16}  {row['gain_db']:+.2f} dB")
-    return "\n".join(lines)
+    columns = {
+        "variant": "{variant}",
+        "PSNR-Y": "{psnr_y:.2f} ± {psnr_y_sd:.2f}",
+        "SSIM-Y": "{ssim_y:.4f} ± {ssim_y_sd:.4f}",
+        "gain over nothing": "{gain_db:+.2f} dB",
+    }
+    return evaluate.text_table(rows, columns)
 
 
 def _row(name: str, steps: int, scores: list[dict], nothing: dict) -> dict:

@@ -5,9 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from kdsharp import data
-from kdsharp.deploy import Sharpener, engines_at_hand, exported_file, load_student
-from kdsharp.deploy.engines.openvino import OpenVinoNetwork, openvino_halves
+from kdsharp import data, deploy
 from kdsharp.disk import checkpoints
 from kdsharp.student import apply_to_rgb, load_network
 
@@ -27,13 +25,13 @@ def ladder(name: str) -> dict[str, Way]:
         return data.to_image(apply_to_rgb(network, data.to_tensor(frame)))
 
     titles = {"torch": "bytes outside", "onnx": "ONNX Runtime", "openvino-int8": "OpenVINO, 8 bits"}
-    halves = openvino_halves()
+    openvino = deploy.find_engine("openvino")
+    halves = openvino.precision("cpu") == "bfloat16"
     titles["openvino"] = "OpenVINO, 16 bits" if halves else "OpenVINO, 32 bits"
     ways: dict[str, Way] = {"naive PyTorch": naive}
-    for engine in engines_at_hand("cpu"):
+    for engine in deploy.engines_at_hand("cpu"):
         if engine == "openvino" and halves:
-            exported = exported_file(checkpoints.find(name))
-            whole = OpenVinoNetwork(exported, precision="f32")
-            ways["OpenVINO, 32 bits"] = Sharpener(recipe, whole)
-        ways[titles[engine]] = load_student(name, "cpu", engine)
+            whole = openvino(deploy.exported_file(checkpoints.find(name)), precision="f32")
+            ways["OpenVINO, 32 bits"] = deploy.Sharpener(recipe, whole)
+        ways[titles.get(engine, engine)] = deploy.load_student(name, "cpu", engine)
     return ways

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from kdsharp import deploy
+
 # Of the square matrices; the last is too large for every cache: 17 G operations.
 SIDES = (128, 256, 512, 1024, 2048)
 COPIED = 256 * 2**20  # bytes
@@ -32,12 +34,40 @@ def ceilings(repeats: int = 5) -> dict[str, float]:
     found: dict[str, float] = {}
     for number, (name, kind) in enumerate(PRECISIONS.items()):
         share = (end - time.perf_counter()) / (len(PRECISIONS) - number)
-        if share > 0 and (rate := _rate(kind, repeats, share)) >= found.get("float32", 0):
-            found[name] = rate
+        if share > 0 and (best := _product_rate(kind, repeats, share)) >= found.get("float32", 0):
+            found[name] = best
     return found | {"copy": copy}
 
 
-def _rate(kind: torch.dtype, repeats: int, seconds: float) -> float:
+def raised(ceilings: dict[str, float], rows: list[dict]) -> dict[str, float]:
+    """The ceilings, each as high as the fastest network among the rows where that beat the matrix product.
+
+    A ceiling is the most that was seen: what is faster than a product shows that the product was not the limit.
+    """
+    higher = dict(ceilings)
+    for row in filter(has_known_work, rows):
+        kind = precision_of(row["engine"], row["device"])
+        if kind in higher:
+            higher[kind] = max(higher[kind], rate(row))
+    return higher
+
+
+def precision_of(engine: str, device: str) -> str:
+    """What an engine multiplies, as `PRECISIONS` names it."""
+    return deploy.find_engine(engine).precision(device)
+
+
+def has_known_work(row: dict) -> bool:
+    """Whether a row is of a network of known work, alone, on the processor."""
+    return bool(row["multiply_adds"]) and row["what"] == "network" and row["device"] == "cpu"
+
+
+def rate(row: dict) -> float:
+    """G multiply-adds per second."""
+    return row["multiply_adds"] / row["ms"] * 1000
+
+
+def _product_rate(kind: torch.dtype, repeats: int, seconds: float) -> float:
     """G multiply-adds per second of products of a precision, the best of all sizes that `seconds` allow; 0 for none."""
     end, best = time.perf_counter() + seconds, 0.0
     for side in SIDES:

@@ -1,22 +1,16 @@
 """Frames per second at 1080p: what a user gets, whole frames in and out, on what this machine has.
 
-Every figure means an output of 1920x1080, one frame at a time, after a warm-up; methods are timed in turns, so that
-a slow moment of the machine meets them all. The median is quoted, and beside it the 95th percentile: what stutters.
+Every figure means an output of 1920x1080, one frame at a time, after a warm-up. The median is quoted, and beside it the
+95th percentile: what stutters.
 """
 
 import copy
-import math
-import os
-import platform
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 import torch
 from torch import nn
 
@@ -24,35 +18,17 @@ from kdsharp import deploy, evaluate
 from kdsharp.deploy import Sharpener, export
 from kdsharp.deploy.engines.torch import forward
 from kdsharp.disk import files
-from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
 from kdsharp.speed import rivals
+from kdsharp.speed.clock import in_turns, percentile, time_call
+from kdsharp.speed.roofline import has_known_work, precision_of, raised, rate
 from kdsharp.speed.work import HEIGHT, WIDTH, multiply_adds
 from kdsharp.student import CHANNELS, build
 from kdsharp.teacher import load_teacher
 
 CLASSIC = "classic"
 CALL_SHRINK = 2  # the teacher of a call gets the frame at half the size
-ENOUGH_MS = 10_000  # a job that has taken this long is not repeated further ...
-FEWEST = 3  # ... once it was timed so often
-COLUMNS = {
-    **{name: f"{{{name}}}" for name in ("network", "engine", "device", "what")},
-    **{
-        "ms": "{ms:.1f}",
-        "p95": "{p95_ms:.1f}",
-        "fps": "{fps:.1f}",
-        "G": "{multiply_adds:.1f}",
-        "share": "{share}",
-    },
-}
-
-
-def time_call(function: Callable[[], object], repeats: int = 10, warmup: int = 2) -> float:
-    """Median milliseconds of one call; on a GPU the call must wait for its result.
-
-    Raises KdsharpError for less than one repeat.
-    """
-    return statistics.median(in_turns({"": function}, repeats, warmup)[""])
+Jobs = dict[tuple[str, ...], Callable[[], object]]
 
 
 def measure(
@@ -84,7 +60,7 @@ def measure(
     """
     engines = engines or ["torch", "onnx"]
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
-    jobs: dict[tuple[str, ...], Callable[[], object]] = {}
+    jobs: Jobs = {}
     for name in students:
         for engine in engines:
             for device in _devices_of(engine, devices):
@@ -97,36 +73,30 @@ def measure(
         small = _frame(size[0] // CALL_SHRINK, size[1] // CALL_SHRINK)
         key = (f"{teacher} (on {small.shape[1]}x{small.shape[0]})", "torch", devices[-1], "end to end")
         times |= in_turns({key: lambda: guide.on_picture(small)}, repeats=min(3, repeats), warmup=0)
-    counts = {name: multiply_adds(name, size) for name in (*students, *(rivals or [])) if name != CLASSIC}
-    rows = [_row(key, taken, size, counts.get(key[0])) for key, taken in times.items()]
+    work = {name: multiply_adds(name, size) for name in (*students, *(rivals or [])) if name != CLASSIC}
+    rows = [_row(key, taken, size, work.get(key[0])) for key, taken in times.items()]
     peaks = raised(ceilings or {}, rows)
     for row in rows:
-        peak = peaks.get(precision_of(row["engine"], row["device"])) if _counts(row) else None
-        row["share"] = round(_rate(row) / peak, 3) if peak else None
+        peak = peaks.get(precision_of(row["engine"], row["device"])) if has_known_work(row) else None
+        row["share"] = round(rate(row) / peak, 3) if peak else None
     return rows
 
 
-def raised(ceilings: dict[str, float], rows: list[dict]) -> dict[str, float]:
-    """The ceilings, each as high as the fastest network among the rows where that beat the matrix product.
+def predict(network: nn.Module | Network) -> float:
+    """Milliseconds that a network alone would take for one frame of 1080p, from a quarter of the frame times four.
 
-    A ceiling is the most that was seen: what is faster than a product shows that the product was not the limit.
+    For choosing while a slider moves: `measure` is what counts. It is timed with PyTorch on the network's device; one
+    that is given by its settings is built on the processor.
     """
-    higher = dict(ceilings)
-    for row in filter(_counts, rows):
-        kind = precision_of(row["engine"], row["device"])
-        if kind in higher:
-            higher[kind] = max(higher[kind], _rate(row))
-    return higher
-
-
-def _counts(row: dict) -> bool:
-    """Whether a row is of a network of known work, alone, on the processor."""
-    return bool(row["multiply_adds"]) and row["what"] == "network" and row["device"] == "cpu"
-
-
-def _rate(row: dict) -> float:
-    """G multiply-adds per second."""
-    return row["multiply_adds"] / row["ms"] * 1000
+    if isinstance(network, Network):
+        network = build(network).eval()
+    if next(network.parameters()).is_cuda:  # as on a GPU of `deploy`
+        network = copy.deepcopy(network).half()
+    planes = CHANNELS[getattr(network, "colour", "rgb")]
+    quarter = [edge // (2 * network.scale) // 8 * 8 for edge in (HEIGHT, WIDTH)]
+    frame = np.random.default_rng(0).random((1, planes, *quarter), dtype=np.float32)
+    share = quarter[0] * quarter[1] * network.scale**2 / (HEIGHT * WIDTH)
+    return time_call(forward(network, frame), repeats=3, warmup=1) / share
 
 
 def _row(key: tuple[str, ...], taken: list[float], size: tuple[int, int], count: float | None) -> dict:
@@ -136,56 +106,7 @@ def _row(key: tuple[str, ...], taken: list[float], size: tuple[int, int], count:
     return row | {"fps": round(1000 / ms, 2), "multiply_adds": count}
 
 
-def percentile(values: list[float], percent: float) -> float:
-    """The smallest value that at least `percent` of the values do not exceed (nearest rank)."""
-    ranked = sorted(values)
-    return ranked[max(0, math.ceil(percent / 100 * len(ranked)) - 1)]
-
-
-def precision_of(engine: str, device: str) -> str:
-    """What an engine multiplies, as `roofline.PRECISIONS` names it."""
-    return deploy.find_engine(engine).precision(device)
-
-
-def hardware() -> dict[str, str | int]:
-    """What the figures were measured on: processor, cores, threads, versions, and the GPU where there is one."""
-    facts: dict[str, str | int] = {
-        "processor": _processor(),
-        "cores": os.cpu_count() or 1,
-        "threads": torch.get_num_threads(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
-    }
-    return facts | ({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
-
-
-def format_table(rows: list[dict], ceilings: dict[str, float] | None = None) -> str:
-    """Rows as aligned text under lines that name the output's size, the hardware and its ceilings.
-
-    `share` is n/a where the processor has no ceiling in the engine's precision.
-    """
-    outputs = ", ".join(sorted({row["output"] for row in rows})) or "(no rows)"
-    facts = ", ".join(f"{key} {value}" for key, value in hardware().items())
-    lines = [f"output {outputs}, one frame at a time, warm, medians; {facts}"]
-    if ceilings:
-        peaks = raised(ceilings, rows)
-        products = ", ".join(f"{name} {value:.0f}" for name, value in peaks.items() if name != "copy")
-        lines.append(f"ceilings: {products} G multiply-adds/s; copy {ceilings['copy']:.0f} GB/s")
-    shown = [row | {"share": _share(row, ceilings)} for row in rows]
-    return "\n".join([*lines, evaluate.text_table(shown, COLUMNS, texts=4)])
-
-
-def _share(row: dict, ceilings: dict[str, float] | None) -> str:
-    if row["share"] is not None:
-        return f"{row['share']:.0%}"
-    return "n/a" if ceilings and _counts(row) else ""
-
-
-def _jobs_of(
-    name: str, student: Sharpener, size: tuple[int, int]
-) -> dict[tuple[str, ...], Callable[[], object]]:
+def _jobs_of(name: str, student: Sharpener, size: tuple[int, int]) -> Jobs:
     frame = _frame(size[0] // student.scale, size[1] // student.scale)
     key = (name, student.engine, student.device)
     return {
@@ -194,7 +115,7 @@ def _jobs_of(
     }
 
 
-def _classic_jobs(size: tuple[int, int]) -> dict[tuple[str, ...], Callable[[], object]]:
+def _classic_jobs(size: tuple[int, int]) -> Jobs:
     """What needs no network: OpenCV's bicubic enlargement by 2, and an unsharp mask."""
     frame, small = _frame(*size), _frame(size[0] // 2, size[1] // 2)
     return {
@@ -205,13 +126,11 @@ def _classic_jobs(size: tuple[int, int]) -> dict[tuple[str, ...], Callable[[], o
     }
 
 
-def _rival_jobs(
-    name: str, engines: list[str], devices: list[str], size: tuple[int, int]
-) -> dict[tuple[str, ...], Callable[[], object]]:
+def _rival_jobs(name: str, engines: list[str], devices: list[str], size: tuple[int, int]) -> Jobs:
     """A published network of others, without its frame path, in the engines that we use ourselves."""
     network = rivals.build(name)
     frame = _frame(size[0] // network.scale, size[1] // network.scale)
-    jobs: dict[tuple[str, ...], Callable[[], object]] = {}
+    jobs: Jobs = {}
     for engine in engines:
         kind = deploy.find_engine(engine)
         if kind.wants == "int8" or not kind.usual:
@@ -233,52 +152,6 @@ def _devices_of(engine: str, devices: list[str]) -> list[str]:
     return [device for device in devices if device in known] or [known[0]]
 
 
-def in_turns(jobs: dict, repeats: int, warmup: int) -> dict[Any, list[float]]:
-    """Milliseconds of each job's runs; all are run once per round, slow ones in fewer rounds."""
-    if repeats < 1:
-        raise KdsharpError(f"Cannot take the median of {repeats} repeats: ask for at least 1.")
-    times: dict[Any, list[float]] = {key: [] for key in jobs}
-    warm: set = set()
-    for turn in range(warmup + repeats):
-        for key, job in jobs.items():
-            known = times[key]
-            if (turn < warmup and key in warm) or (len(known) >= FEWEST and sum(known) > ENOUGH_MS):
-                continue
-            start = time.perf_counter()
-            job()
-            taken = (time.perf_counter() - start) * 1000
-            if turn >= warmup:
-                known.append(taken)
-            elif taken > ENOUGH_MS / 10:
-                warm.add(key)
-    return times
-
-
 def _frame(height: int, width: int) -> np.ndarray:
     """Random pixels: the time of a plain convolution does not depend on what the picture shows."""
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as handle:
-            return next(line.split(":")[1].strip() for line in handle if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def predict(network: nn.Module | Network, size: tuple[int, int] = (HEIGHT, WIDTH), repeats: int = 3) -> float:
-    """Milliseconds that a network alone would take for one frame of `size`, from a quarter of the frame times four.
-
-    For choosing while a slider moves: `measure` is what counts. It is timed with PyTorch on the network's device; one
-    that is given by its settings is built on the processor.
-    """
-    if isinstance(network, Network):
-        network = build(network).eval()
-    if next(network.parameters()).is_cuda:  # as on a GPU of `deploy`
-        network = copy.deepcopy(network).half()
-    planes = CHANNELS[getattr(network, "colour", "rgb")]
-    quarter = [edge // (2 * network.scale) // 8 * 8 for edge in size]
-    frame = np.random.default_rng(0).random((1, planes, *quarter), dtype=np.float32)
-    share = quarter[0] * quarter[1] * network.scale**2 / (size[0] * size[1])
-    return time_call(forward(network, frame), repeats, warmup=1) / share

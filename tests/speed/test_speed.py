@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+import kdsharp
 from kdsharp import deploy, recipes, speed, student, teacher
 from kdsharp.deploy import Engine, Sharpener
 from kdsharp.deploy.engines import gpu
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
-from kdsharp.speed import footprint, rivals, roofline, stopwatch
+from kdsharp.speed import footprint, rivals, roofline
+from kdsharp.speed.clock import FEWEST, in_turns
 from kdsharp.student import load_network
 
 KEYS = {"network", "engine", "device", "what", "output", "ms", "p95_ms", "fps", "multiply_adds", "share"}
@@ -103,7 +105,7 @@ def test_jobs_take_turns_and_the_median_is_quoted(monkeypatch: pytest.MonkeyPatc
         calls.append(name)
         clock.pass_by(next(pauses[name]))
 
-    times = stopwatch.in_turns({name: lambda name=name: job(name) for name in "ab"}, repeats=3, warmup=1)
+    times = in_turns({name: lambda name=name: job(name) for name in "ab"}, repeats=3, warmup=1)
     assert "".join(calls) == "abababab"
     medians = {name: statistics.median(taken) for name, taken in times.items()}
     assert 9 < medians["a"] < 25 and medians["b"] < 9  # the one slow moment does not show
@@ -111,16 +113,16 @@ def test_jobs_take_turns_and_the_median_is_quoted(monkeypatch: pytest.MonkeyPatc
 
 
 def test_slow_jobs_are_repeated_three_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stopwatch, "ENOUGH_MS", 20)
+    monkeypatch.setattr("kdsharp.speed.clock.ENOUGH_MS", 20)
     calls, clock = {"slow": 0, "fast": 0}, Clock(monkeypatch)
 
     def job(name: str) -> None:
         calls[name] += 1
         clock.pass_by(0.01 if name == "slow" else 0)
 
-    times = stopwatch.in_turns({name: partial(job, name) for name in calls}, repeats=9, warmup=2)
-    assert [len(taken) for taken in times.values()] == [stopwatch.FEWEST, 9]
-    assert calls == {"slow": 1 + stopwatch.FEWEST, "fast": 2 + 9}  # one warm-up was enough for the slow one
+    times = in_turns({name: partial(job, name) for name in calls}, repeats=9, warmup=2)
+    assert [len(taken) for taken in times.values()] == [FEWEST, 9]
+    assert calls == {"slow": 1 + FEWEST, "fast": 2 + 9}  # one warm-up was enough for the slow one
 
 
 def test_percentiles_are_numpys_nearest_ranks() -> None:
@@ -328,3 +330,12 @@ def test_gpu_is_timed_in_half_precision(call: str) -> None:
     by_kind = {row["what"]: row["ms"] for row in rows if row["device"] == "cuda"}
     assert by_kind["network"] < by_kind["end to end"]
     assert "gpu" in speed.hardware()
+
+
+def test_each_step_of_the_ladder_shows_the_same_picture(picture: np.ndarray) -> None:
+    """But for the last bits: 8-bit convolutions and bfloat16 round more."""
+    _, frame = kdsharp.degrade(picture[:96, :128], recipes.fixed_call(2, 70))
+    first, *others = (way(frame).astype(int) for way in speed.ladder("call-s").values())
+    change = np.abs(first - frame).mean()
+    assert len(others) >= 2 and change > 0.5
+    assert all(np.abs(other - first).mean() < change / 5 for other in others)

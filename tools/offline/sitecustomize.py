@@ -56,9 +56,9 @@ def cifar10(cifar: ModuleType) -> None:
     cifar.CIFAR10.tgz_md5 = sums["archive"]
 
 
-def short_presets(recipes: ModuleType) -> None:
+def short_presets(registry: ModuleType) -> None:
     """Each profile's own recipes, teachers and losses and all, with few steps, small crops and few of them."""
-    preset = recipes.preset
+    preset = registry.preset
 
     def short(name: str, profile: str = "full"):
         recipe = preset(name, profile)
@@ -72,14 +72,16 @@ def short_presets(recipes: ModuleType) -> None:
             "store.crops_per_photo=2",
             *(["photos=12"] if recipe.photos else []),
         ]
-        return recipes.override(recipe, changes)
+        from kdsharp.recipes import override
 
-    recipes.preset = short
+        return override(recipe, changes)
+
+    registry.preset = short
 
 
 CHANGES = {
     "kdsharp.data.photos": div2k,
-    "kdsharp.recipes.recipe": short_presets,
+    "kdsharp.recipes.registry": short_presets,
     "kdsharp.teacher.official": teachers,
     "torchvision.datasets.cifar": cifar10,
 }
