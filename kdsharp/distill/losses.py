@@ -113,24 +113,6 @@ def distance(output: Tensor, other: Tensor, weights: Losses) -> Tensor:
     return DISTANCES[weights.distance](output, other)
 
 
-@register("soft", needs=("target", "weights"))
-def soft(output: Tensor, target: Tensor, weights: Losses) -> Tensor:
-    """`soft_targets` at the recipe's temperature."""
-    return soft_targets(output, target, weights.temperature)
-
-
-@register("structure")
-def structure(output: Tensor, goal: Tensor) -> Tensor:
-    """1 - SSIM."""
-    return 1 - ssim(output, goal)
-
-
-@register("ms_ssim")
-def structure_of_scales(output: Tensor, goal: Tensor) -> Tensor:
-    """1 - MS-SSIM."""
-    return 1 - ms_ssim(output, goal)
-
-
 def soft_targets(output: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
     """KL divergence between teacher and student, as distributions over 32 grey levels softened by `temperature`.
 
@@ -172,14 +154,12 @@ def ms_ssim(output: Tensor, goal: Tensor) -> Tensor:
     return product.mean()
 
 
-@register("frequency")
 def frequency(output: Tensor, goal: Tensor) -> Tensor:
     """Mean L1 distance of the real and imaginary parts of the orthonormal 2-D Fourier transforms (Cho et al. 2021)."""
     difference = torch.view_as_real(torch.fft.fft2(output - goal, norm="ortho"))
     return difference.abs().mean()
 
 
-@register("edge")
 def edge(output: Tensor, goal: Tensor) -> Tensor:
     """Charbonnier distance of the pictures' Laplacians inside the border (Zamir et al. 2021)."""
     difference = output - goal
@@ -188,18 +168,6 @@ def edge(output: Tensor, goal: Tensor) -> Tensor:
     around = around + difference[..., 1:-1, :-2] + difference[..., 1:-1, 2:]
     laplacian = around - 4 * middle
     return charbonnier(laplacian, torch.zeros_like(laplacian))
-
-
-@register("perceptual", needs=("goal", "vgg"))
-def alike_to_vgg(output: Tensor, goal: Tensor, vgg: Perceptual) -> Tensor:
-    """Distance of the features that VGG finds in both."""
-    return vgg(output, goal)
-
-
-@register("features", needs=("features",))
-def alike_inside(output: Tensor, features: Tensor) -> Tensor:
-    """Distance of the student's features to the teacher's, measured while the student answered."""
-    return features
 
 
 def _similarity(output: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
@@ -231,6 +199,18 @@ def _gaussian_rows(side: int) -> Tensor:
     for number, row in enumerate(rows):
         row[number : number + _SSIM_WINDOW] = window / window.sum()
     return rows
+
+
+# The terms that only need another argument, a sign or a module.
+register("soft", ("target", "weights"))(
+    lambda out, target, weights: soft_targets(out, target, weights.temperature)
+)
+register("structure")(lambda output, goal: 1 - ssim(output, goal))
+register("ms_ssim")(lambda output, goal: 1 - ms_ssim(output, goal))
+register("frequency")(frequency)
+register("edge")(edge)
+register("perceptual", ("goal", "vgg"))(lambda output, goal, vgg: vgg(output, goal))
+register("features", ("features",))(lambda _output, unlike: unlike)
 
 
 def distillation_loss(

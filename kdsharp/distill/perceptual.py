@@ -34,15 +34,11 @@ class Perceptual(nn.Module):
             the file at hand (`vgg_at_hand`), or else torchvision's.
         depth: 19 or 16, the VGG (Simonyan and Zisserman 2015).
 
-    `dtype` is what the features are computed in (float16 only for weights that want inputs of about 1: others
-    would overflow, and stay in single precision). Takes RGB or luma
-    batches (N, C, H, W) in [0, 1]; luma is repeated to three planes. Raises KdsharpError if the file is missing or
-    holds other keys, or if torchvision's cannot be fetched.
+    Takes RGB or luma batches (N, C, H, W) in [0, 1]; luma is repeated to three planes. Raises KdsharpError if the file
+    is missing or holds other keys, or if torchvision's cannot be fetched.
     """
 
-    def __init__(
-        self, weights: str | Path | None = None, dtype: torch.dtype = torch.float32, depth: int = 19
-    ) -> None:
+    def __init__(self, weights: str | Path | None = None, depth: int = 19) -> None:
         super().__init__()
         mean, std = _IMAGENET_MEAN, _IMAGENET_STD
         make, _, layer = _NETWORKS[depth]
@@ -58,10 +54,9 @@ class Perceptual(nn.Module):
         self.features = features.eval().requires_grad_(False)
         self.register_buffer("mean", torch.tensor(mean)[None, :, None, None])
         self.register_buffer("std", torch.tensor(std)[None, :, None, None])
-        self.compute_in(dtype)
 
     def compute_in(self, dtype: torch.dtype) -> Self:
-        """Compute features in `dtype`; see the class for float16."""
+        """Compute features in `dtype`, but float16 only for weights that want inputs of about 1: others overflow."""
         if dtype is torch.float16 and self.std.min() < 0.1:
             dtype = torch.float32
         self.features.to(dtype)

@@ -52,7 +52,7 @@ def photos_of(
 
 
 def for_folder(recipe: Recipe, folder: Path | None) -> Recipe:
-    """The recipe for what `folder` holds: with pairs, the damage is the one in the files. A task of scale 1 only."""
+    """The recipe for what `folder` holds: with pairs, the degradation lies in the files. Scale 1 only."""
     if folder is None or not data.is_paired(folder):
         return recipe
     if recipe.scale != 1:
@@ -93,7 +93,7 @@ def teacher_of(
     device: str = "cpu",
     teacher_recipe: Recipe | None = None,
 ) -> Teacher | None:
-    """The recipe's teacher, if its losses listen to one: loaded, or trained in `folder`/teacher for the same damage."""
+    """The recipe's teacher, if its losses listen to one: loaded, or trained first in `folder`/teacher."""
     if recipe.teacher is None or not losses.needed(recipe.losses) & {"target", "vgg", "features"}:
         return None
     # Targets are rounded to bytes: bfloat16 is precise enough, where it is faster. A GPU decides for itself.

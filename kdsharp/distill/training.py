@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +41,17 @@ class TrainingResult:
     checkpoint: Path
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same from a run's first step to its last."""
+
+    recipe: Recipe
+    folder: Path
+    made_from: runs.Origin
+    validation: TargetStore
+    perceptual: Perceptual | None
+
+
 def train(
     recipe: Recipe,
     store: TargetStore,
@@ -69,95 +79,95 @@ def train(
     """
     folder, device, settings = Path(folder), parallel.device(device), recipe.training
     check_training(recipe)
+    needs = losses.needed(recipe.losses)
     with files.only_one(folder) if parallel.rank() == 0 else contextlib.nullcontext():
-        needs = losses.needed(recipe.losses)
         perceptual = Perceptual(vgg, depth=recipe.losses.vgg) if "vgg" in needs else None
-        teacher_network = teacher_network if "features" in needs else None
-        made_from = _made_from(recipe, store, validation, perceptual, teacher_network)
-        learner = _begin_or_resume(recipe, folder, made_from, device, teacher_network)
-        perceptual = perceptual and perceptual.compute_in(learner.dtype).to(device)
+        inside = teacher_network if "features" in needs else None
+        run = _Run(
+            recipe, folder, _made_from(recipe, store, validation, perceptual, inside), validation, perceptual
+        )
+        learner = _begin_or_resume(run, device, inside)
         colour = learner.network.colour
         reader = Reader(
             lambda step: draw_batch(store, settings, step, colour, device), learner.step, settings.steps
         )
-        learn = partial(_learn, learner, recipe, perceptual, folder)
-        report = partial(_report, learner, settings, validation, folder, on_progress)
-        save = partial(_save, learner, recipe, made_from, folder)
         try:
-            _loop(learner, recipe, reader, learn, report, save, watch)
+            _loop(run, learner, reader, on_progress, watch)
         except KeyboardInterrupt:
-            save()
+            _save(run, learner)
             raise
         except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise KdsharpError(_smaller(settings, folder)) from error
-            raise
-        save()
-        return _publish(learner, recipe, folder)
+            if not is_out_of_memory(error):
+                raise
+            raise KdsharpError(
+                f"Out of memory with batches of {settings.batch} patches of {settings.patch} pixels: set "
+                f"training.batch={max(1, settings.batch // 2)} or training.patch={settings.patch // 2}; "
+                f"the last good checkpoint is kept in {folder}."
+            ) from error
+        _save(run, learner)
+        return _publish(run, learner)
 
 
-def _begin_or_resume(
-    recipe: Recipe, folder: Path, made_from: runs.Origin, device: str, teacher_network: nn.Module | None
-) -> Learner:
-    """The run in `folder` where it was stopped, or a new one."""
-    earlier = runs.load(folder, recipe, made_from)
-    dtype = precision.precision_for(device, recipe.training, earlier)
-    learner = begin(recipe, device, dtype, teacher_network)
+def _begin_or_resume(run: _Run, device: str, teacher_network: nn.Module | None) -> Learner:
+    """The learner where the run was stopped, or a new one."""
+    earlier = runs.load(run.folder, run.recipe, run.made_from)
+    dtype = precision.precision_for(device, run.recipe.training, earlier)
+    learner = begin(run.recipe, device, dtype, teacher_network)
+    if run.perceptual:
+        run.perceptual.compute_in(dtype).to(device)
     if earlier:
-        keep.fetch_all(folder)  # only now it is known that what is kept there is this run's
+        keep.fetch_all(run.folder)  # only now it is known that what is kept there is this run's
         learner.take_up(earlier)
-        log.info("resumed %s at step %d", folder, learner.step)
+        log.info("resumed %s at step %d", run.folder, learner.step)
     return learner
 
 
 def _loop(
+    run: _Run,
     learner: Learner,
-    recipe: Recipe,
     reader: Reader,
-    learn: Callable[[Batch], tuple[dict[str, Tensor], float]],
-    report: Callable[[dict[str, Tensor], list[float]], dict],
-    save: Callable[[], None],
+    on_progress: Callable[[dict], None] | None,
     watch: Callable[[int, float], bool] | None,
 ) -> None:
     """Learn from batch after batch, and validate and save as often as the recipe says."""
-    settings, is_first = recipe.training, parallel.rank() == 0
+    settings, is_first = run.recipe.training, parallel.rank() == 0
     began = saved = time.monotonic()
     recent: list[float] = []  # losses since the last validation
     with tqdm(
-        total=settings.steps, initial=learner.step, desc=recipe.name, unit="step", disable=not is_first
+        total=settings.steps, initial=learner.step, desc=run.recipe.name, unit="step", disable=not is_first
     ) as progress:
         for _, batch in reader:
-            terms, loss = learn(batch)
+            terms, loss = _learn(run, learner, batch)
             progress.update()
             recent.append(loss)
             step, stopped = learner.step, watch is not None and watch(learner.step, loss)
             if is_first and (step % settings.validate_every == 0 or step == settings.steps or stopped):
-                row = report(terms, recent)
-                progress.set_postfix(loss=f"{row['loss']:.4f}", val_psnr=f"{row['val_psnr']:.2f}")
+                row = _validated(run, learner, terms, recent)
                 recent = []
+                progress.set_postfix(loss=f"{row['loss']:.4f}", val_psnr=f"{row['val_psnr']:.2f}")
+                if on_progress:
+                    on_progress(row)
             if time.monotonic() - saved > settings.checkpoint_seconds:
-                save()
+                _save(run, learner)
                 saved = time.monotonic()
             if stopped:
                 break
     log.info("waited for data %.1f %% of the time", 100 * reader.waited / (time.monotonic() - began + 1e-9))
 
 
-def _learn(
-    learner: Learner, recipe: Recipe, perceptual: Perceptual | None, folder: Path, batch: Batch
-) -> tuple[dict[str, Tensor], float]:
+def _learn(run: _Run, learner: Learner, batch: Batch) -> tuple[dict[str, Tensor], float]:
     """One step; returns the terms of its loss, and the loss (the mean over all processes)."""
-    (inputs, hr, target), settings, step = batch, recipe.training, learner.step
+    (inputs, hr, target), settings, step = batch, run.recipe.training, learner.step
     for group in learner.optimizer.param_groups:
         group["lr"] = learning_rate(step, settings)
     with torch.autocast(inputs.device.type, dtype=learner.dtype, enabled=learner.dtype is not torch.float32):
         output, features = learner.trained(inputs)
-    terms = losses.distillation_loss(output.float(), hr, target, recipe.losses, perceptual, features)
+    terms = losses.distillation_loss(output.float(), hr, target, run.recipe.losses, run.perceptual, features)
     loss = parallel.mean(terms["loss"])
     if not math.isfinite(loss):
         raise KdsharpError(
             f"The loss is not finite at step {step}: lower the learning rate ({settings.learning_rate:g}); "
-            f"the last good checkpoint is kept in {folder}."
+            f"the last good checkpoint is kept in {run.folder}."
         )
     learner.optimizer.zero_grad(set_to_none=True)
     learner.scaler.scale(terms["loss"]).backward()
@@ -165,7 +175,7 @@ def _learn(
     if step % settings.validate_every == 0 and step and not next(learner.network.parameters()).grad.any():
         raise KdsharpError(
             f"The network has died by step {step}: no gradient reaches its first layer any more. Lower the "
-            f"learning rate ({settings.learning_rate:g}), or choose another seed; {folder} is left as it is."
+            f"learning rate ({settings.learning_rate:g}), or choose another seed; {run.folder} is left as it is."
         )
     nn.utils.clip_grad_norm_(learner.trained.parameters(), settings.clip)
     learner.scaler.step(learner.optimizer)
@@ -175,48 +185,29 @@ def _learn(
     return terms, loss
 
 
-def _report(
-    learner: Learner,
-    settings: Training,
-    validation: TargetStore,
-    folder: Path,
-    on_progress: Callable[[dict], None] | None,
-    terms: dict[str, Tensor],
-    recent: list[float],
-) -> dict:
-    """Validate: the new row of the history, whose `loss` is the mean of `recent` ones and whose terms are the last."""
-    row = {"step": learner.step, "lr": learning_rate(learner.step - 1, settings)}
+def _validated(run: _Run, learner: Learner, terms: dict[str, Tensor], recent: list[float]) -> dict:
+    """The next row of the history: the last step's terms, the mean of the `recent` losses, and validation."""
+    row = {"step": learner.step, "lr": learning_rate(learner.step - 1, run.recipe.training)}
     row |= {name: term.item() for name, term in terms.items()} | {"loss": float(np.mean(recent))}
-    row["val_psnr"] = validate(learner.average, validation, folder, learner.step)
+    row["val_psnr"] = validate(learner.average, run.validation, run.folder, learner.step)
     learner.history.append(row)
     log.info("step %d: loss %.4f, validation %.2f dB", learner.step, row["loss"], row["val_psnr"])
-    if on_progress:
-        on_progress(row)
     return row
 
 
-def _save(learner: Learner, recipe: Recipe, made_from: runs.Origin, folder: Path) -> None:
+def _save(run: _Run, learner: Learner) -> None:
     if parallel.rank() == 0:
-        runs.save(folder, recipe, made_from, learner.state())
+        runs.save(run.folder, run.recipe, run.made_from, learner.state())
 
 
-def _publish(learner: Learner, recipe: Recipe, folder: Path) -> TrainingResult:
+def _publish(run: _Run, learner: Learner) -> TrainingResult:
     """Write the student as it is used."""
-    path, history = folder / "student.safetensors", learner.history
+    path, history = run.folder / "student.safetensors", learner.history
     if parallel.rank() == 0:
-        checkpoints.save(path, learner.average, recipe, **(history[-1] if history else {}))
+        checkpoints.save(path, learner.average, run.recipe, **(history[-1] if history else {}))
         keep.store(path)
     parallel.wait()
     return TrainingResult(learner.average.eval(), history, path)
-
-
-def _smaller(settings: Training, folder: Path) -> str:
-    """What to do when memory has run out."""
-    return (
-        f"Out of memory with batches of {settings.batch} patches of {settings.patch} pixels: set "
-        f"training.batch={max(1, settings.batch // 2)} or training.patch={settings.patch // 2}; "
-        f"the last good checkpoint is kept in {folder}."
-    )
 
 
 def learning_rate(step: int, settings: Training) -> float:
