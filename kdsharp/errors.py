@@ -34,10 +34,13 @@ class KdsharpError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
-def missing(error: ImportError, what: str = "This needs") -> KdsharpError | None:
-    """What to install when a package is not there, as `Videos need the extra: ...`; None if no extra brings it."""
-    extra = EXTRAS.get((error.name or "").partition(".")[0])
-    return KdsharpError(f"{what} the extra: pip install 'kdsharp[{extra}]'.") if extra else None
+def missing(error: ImportError, what: str = "This needs", extra: str = "") -> KdsharpError | None:
+    """What to install when a package is not there, as `Videos need the extra: ...`; None if no extra brings it.
+
+    `extra` is one that brings it and what else is needed.
+    """
+    known = EXTRAS.get((error.name or "").partition(".")[0])
+    return KdsharpError(f"{what} the extra: pip install 'kdsharp[{extra or known}]'.") if known else None
 
 
 def first_line(said: object) -> str:
@@ -47,11 +50,11 @@ def first_line(said: object) -> str:
 
 
 @contextmanager
-def naming_the_extra(what: str) -> Iterator[None]:
+def naming_the_extra(what: str, extra: str = "") -> Iterator[None]:
     """Within, a package that is not there becomes the sentence of `missing`, where an extra brings it."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if sentence := missing(error, what):
+        if sentence := missing(error, what, extra):
             raise sentence from error
         raise

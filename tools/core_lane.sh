@@ -27,7 +27,7 @@ pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 kdsharp.write_image("folder/in.png", pixels)
 tifffile.imwrite("deep.tif", pixels.astype(np.uint16) * 257, photometric="rgb")
 ready = kdsharp.load_student("call-s")
-assert ready.engine == "onnx" and ready(pixels).shape == pixels.shape
+assert ready.engine == "onnx" and ready(pixels).shape == pixels.shape and kdsharp.psnr(ready(pixels), pixels) < 99
 PY
 "$kdsharp" sharpen folder/in.png out.png
 "$kdsharp" sharpen folder/in.png x4.png --student x4
@@ -60,3 +60,4 @@ needs train speed --quick
 needs train export call-s call-s.tflite
 needs course course
 needs web web
+needs video call clip.mp4 more.mp4

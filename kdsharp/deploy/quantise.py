@@ -24,10 +24,10 @@ from kdsharp import data, student
 from kdsharp.degradation import degrade
 from kdsharp.deploy.export import quiet
 from kdsharp.disk import files
-from kdsharp.recipes import Recipe
+from kdsharp.recipes import Degradation
 
 CALIBRATION_SIDE = 384  # pixels: the middle of each photograph
-CALIBRATION_DRAWS = 3  # damages drawn for each
+CALIBRATION_DRAWS = 3  # of the degradation, for each
 
 
 def to_int8(exported: Path, path: Path, planes: Iterable[np.ndarray]) -> Path:
@@ -86,15 +86,14 @@ def _weight_ranges(model: onnx.ModelProto) -> dict[str, list[dict]]:
     }
 
 
-def calibration_planes(recipe: Recipe) -> Iterator[np.ndarray]:
-    """The embedded training photographs as the student of `recipe` meets them, planes of its colour."""
+def calibration_planes(degradation: Degradation, colour: str) -> Iterator[np.ndarray]:
+    """The embedded training photographs as a student of that `colour` meets them after the degradation."""
     generator = torch.Generator().manual_seed(0)
     for photo in data.embedded_photos("train"):
         hr = data.to_tensor(data.crop_to_multiple(data.centre(data.read_image(photo), CALIBRATION_SIDE), 8))
         for _ in range(CALIBRATION_DRAWS):
-            met = degrade(hr, recipe.degradation, generator).input
-            luma = recipe.student.options.get("colour") == "luma"
-            yield (student.to_luma(met) if luma else met).numpy()
+            met = degrade(hr, degradation, generator).input
+            yield (student.to_luma(met) if colour == "luma" else met).numpy()
 
 
 class _Reader(CalibrationDataReader):

@@ -122,7 +122,8 @@ def exported_file(source: Path, int8: bool = False) -> Path:
 
         network, recipe = load_network(source)
         if int8:
-            quantise.to_int8(exported_file(source), path, quantise.calibration_planes(recipe))
+            planes = quantise.calibration_planes(recipe.degradation, network.colour)
+            quantise.to_int8(exported_file(source), path, planes)
         else:
             export.to_onnx(network, path, digest)
     return path

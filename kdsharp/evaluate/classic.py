@@ -2,9 +2,6 @@
 
 import cv2
 import numpy as np
-import torch
-
-from kdsharp.degradation import resize
 
 
 def unsharp(image: np.ndarray, radius: float = 1.5, amount: float = 0.7) -> np.ndarray:
@@ -25,6 +22,10 @@ def bicubic_shrink(image: np.ndarray, scale: int) -> np.ndarray:
 
 def _imresize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Bicubic resize of `uint8` (H, W, C), continued by its mirror image at the border as MATLAB does."""
+    import torch  # here, so that metrics need none of it
+
+    from kdsharp.degradation import resize
+
     # The margin must map to whole pixels of the result, and outreach the (widened) kernel.
     shrink = max(1, image.shape[0] // height)
     margin = 4 * shrink

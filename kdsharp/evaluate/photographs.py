@@ -1,20 +1,23 @@
 """Students on photographs, beside doing nothing, an unsharp mask and the teacher."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from kdsharp import data
-from kdsharp.degradation import degrade
 from kdsharp.errors import KdsharpError
 from kdsharp.evaluate.classic import bicubic_upscale, unsharp
 from kdsharp.evaluate.metrics import METRICS, compare
 from kdsharp.evaluate.tables import text_table
 from kdsharp.recipes import Degradation, scale_of
-from kdsharp.teacher import Teacher, target_for
+
+if TYPE_CHECKING:
+    from kdsharp.teacher import Teacher
 
 Upscaler = Callable[[np.ndarray], np.ndarray]
 
@@ -72,6 +75,10 @@ def degraded_photo(
     path: Path, degradation: Degradation, seed: int = 0, max_side: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(hr, what the student gets, what the teacher gets) of a photograph, all `uint8` RGB."""
+    import torch  # here, so that metrics need none of it
+
+    from kdsharp.degradation import degrade
+
     scale = scale_of(degradation)
     image = data.crop_to_multiple(data.read_for(path, degradation), math.lcm(4, scale))
     if max_side:
@@ -82,6 +89,8 @@ def degraded_photo(
 
 def teacher_picture(teacher: Teacher, small: np.ndarray, hr: np.ndarray) -> np.ndarray:
     """The teacher's picture of the small frame at the size of `hr`, `uint8` RGB."""
+    from kdsharp.teacher import target_for
+
     return data.to_image(target_for(teacher, data.to_tensor(small), hr.shape[:2]))
 
 

@@ -49,7 +49,7 @@ def plain_eight_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`call-s` with weights that use all 8 bits, as ONNX Runtime quantises by default."""
     monkeypatch.setattr(quantise, "_weight_ranges", lambda _model: {})
     source = checkpoints.find("call-s")
-    planes = list(quantise.calibration_planes(checkpoints.recipe_of(source)))[:3]
+    planes = list(quantise.calibration_planes(checkpoints.recipe_of(source).degradation, "luma"))[:3]
     return quantise.to_int8(source.with_suffix(".onnx"), tmp_path / "plain.int8.onnx", planes)
 
 

@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from kdsharp.apps.cli.arguments import Commands, command
+from kdsharp.errors import naming_the_extra
 from kdsharp.recipes import PROFILES
 
 
@@ -14,8 +15,10 @@ def add(commands: Commands) -> None:
 
 
 def run(chosen: Namespace) -> int:
-    from kdsharp.course import runner
     from kdsharp.disk import files
+
+    with naming_the_extra("The course needs", "course"):
+        from kdsharp.course import runner
 
     folders = files.root() / "notebooks", files.work_dir() / "course"
     rows = runner.run_course(*folders, chosen.profile, chosen.only, chosen.solved)

@@ -32,10 +32,7 @@ def openvino_halves() -> bool:
 class OpenVinoNetwork(Engine):
     """A file of `export.to_onnx` in OpenVINO, compiled for each size of frame when that size first comes.
 
-    Args:
-        threads: all at hand unless given.
-        precision: `f32`, `bf16`, or None for the processor's own best (bfloat16 with AVX-512 BF16 or AMX).
-
+    `precision` is `f32`, `bf16`, or None for the processor's own best (bfloat16 with AVX-512 BF16 or AMX).
     Raises KdsharpError if OpenVINO is not installed, or as `OnnxNetwork` does.
     """
 
@@ -45,19 +42,14 @@ class OpenVinoNetwork(Engine):
     def precision(cls, device: str) -> str:
         return "bfloat16" if cls.wants == "onnx" and openvino_halves() else super().precision(device)
 
-    def __init__(
-        self, path: Path, device: str = "cpu", threads: int | None = None, precision: str | None = None
-    ) -> None:
+    def __init__(self, path: Path, device: str = "cpu", precision: str | None = None) -> None:
         super().__init__(path, device)
         with naming_the_extra(f"The engine '{self.name}' needs"):
             import openvino
         facts = OnnxNetwork(path)  # it reads the metadata, and says what is wrong with a file
         self.scale, self.multiple, self.colour = facts.scale, facts.multiple, facts.colour
         self._core = openvino.Core()
-        self._settings = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads or threads_at_hand(),
-        }
+        self._settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads_at_hand()}
         if precision or not openvino_halves():
             self._settings["INFERENCE_PRECISION_HINT"] = precision or "f32"
         self._compiled: dict[tuple, Any] = {}
