@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from PIL.JpegImagePlugin import get_sampling
 
 from kdsharp.data import pngs, tiffs
-from kdsharp.errors import KdsharpError
+from kdsharp.errors import KdsharpError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +105,7 @@ def decode(content: bytes, name: str = "the picture") -> Picture:
         ) from error
     # Decoders raise anything at strange files: none of it may end a batch or a server.
     except Exception as error:
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise KdsharpError(f"{name} is damaged ({said}): fetch or export it again.") from error
+        raise KdsharpError(f"{name} is damaged ({first_line(error)}): fetch or export it again.") from error
 
 
 def measure(content: bytes) -> tuple[str, tuple[int, int]]:

@@ -374,7 +374,7 @@ def test_inside_a_notebooks_frame(
 def test_without_the_runtime_it_says_how_to_get_it(
     visit: Callable, monkeypatch: pytest.MonkeyPatch, picture: Path
 ) -> None:
-    monkeypatch.setattr(live, "runtime_dir", lambda: None)
+    monkeypatch.setattr(live.runtime, "runtime_dir", lambda: None)
     page = visit(wait="kdsharp web --runtime")
     assert page.is_disabled("#camera") and page.get_attribute("#message", "class") == "error"
     with page.expect_navigation():  # the other page too has a field of this name
