@@ -16,7 +16,7 @@ from kdsharp import data, recipes, student
 from kdsharp.course import panels
 from kdsharp.course.panels import preference, viewer
 from kdsharp.course.panels.degradation import blur_kernel, spectrum, spoil
-from kdsharp.course.panels.panel import WIDGET_VIEW, Panel, slider
+from kdsharp.course.panels.panel import WIDGET_VIEW, Panel, log_slider, slider
 from kdsharp.degradation import codecs
 from kdsharp.distill import targets
 from kdsharp.errors import KdsharpError
@@ -144,14 +144,19 @@ def run(tmp_path_factory: pytest.TempPathFactory):
     return recipe, targets.build(folder, data.embedded_photos("val"), recipe.degradation, recipe.store, None)
 
 
-@pytest.mark.parametrize("rate", [0.5, 3e-7])
-def test_a_recipe_past_the_sliders_stays_as_it_is(rate: float) -> None:
+@pytest.mark.heavy
+def test_a_recipe_past_the_sliders_stays_as_it_is() -> None:
     """Few steps, or a wide network, set by hand: no slider that was not moved may change them."""
     changes = ["training.steps=6", "training.patch=8", "student.options.channels=80", "losses.teacher=3.0"]
-    recipe = recipes.override(
-        recipes.preset("video-call", "quick"), [*changes, f"training.learning_rate={rate}"]
-    )
+    changes += ["training.learning_rate=0.5"]
+    recipe = recipes.override(recipes.preset("video-call", "quick"), changes)
     assert panels.hyperparameter_panel(recipe).recipe == recipe
+
+
+@pytest.mark.parametrize("value", [3e-7, 1e-5, 2e-3, 0.1, 0.5])
+def test_a_logarithmic_slider_keeps_what_it_is_given(value: float) -> None:
+    made = log_slider("learning rate", value, -5, -1)
+    assert made.value == value and made.base**made.min <= value <= made.base**made.max
 
 
 @pytest.mark.heavy

@@ -149,6 +149,7 @@ def test_the_photographs_are_those_of_the_profile() -> None:
     assert here.photos("val") == data.embedded_photos("val") != here.photos("train")
 
 
+@pytest.mark.heavy
 def test_the_toolbox_is_one_import_and_loads_what_is_asked_for() -> None:
     program = (
         "import sys\nfrom kdsharp.course import begin\n"

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import browser_lane  # noqa: E402
+from lane.kernel import Watch, tracebacks  # noqa: E402
 
 PANEL = """\
 import io
@@ -165,7 +166,7 @@ def frame(kind: str, content: dict, request: str = "r1") -> bytes:
 
 
 def test_messages_of_the_kernel_are_understood() -> None:
-    watch = browser_lane.Watch()
+    watch = Watch()
     watch.hear(frame("error", {"ename": "ValueError", "evalue": "x\nand more"}))
     watch.hear(
         json.dumps({"header": {"msg_type": "stream"}, "parent_header": {}, "content": {"text": "Tra"}})
@@ -203,4 +204,4 @@ def test_messages_of_the_kernel_are_understood() -> None:
     ids=["none", "Python's", "IPython's", "two", "cut off"],
 )
 def test_what_was_raised_is_read_from_a_traceback(text: str, raised: list[str]) -> None:
-    assert browser_lane.tracebacks(text) == raised
+    assert tracebacks(text) == raised
