@@ -11,14 +11,13 @@ from kdsharp.recipes.degradations import (
     KernelMix,
     Pairs,
     RealEsrgan,
-    UnknownDegradation,
     VideoCall,
     fixed_call,
     kind_of,
     register_degradation,
     scale_of,
 )
-from kdsharp.recipes.network import FAMILIES, Network, UnknownNetwork, register_family
+from kdsharp.recipes.network import FAMILIES, Network, register_family
 from kdsharp.recipes.recipe import Losses, Recipe, Store, Training, check_training
 from kdsharp.recipes.registry import PROFILES, preset, presets, published_for, register, trains_teacher
 from kdsharp.recipes.systems import SYSTEMS
@@ -50,8 +49,6 @@ __all__ = [
     "Recipe",
     "Store",
     "Training",
-    "UnknownDegradation",
-    "UnknownNetwork",
     "VideoCall",
     "check_training",
     "digest",

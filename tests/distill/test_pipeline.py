@@ -284,3 +284,11 @@ def reach(network: torch.nn.Module) -> int:
     picture = torch.rand(1, 1, 160, 160, requires_grad=True)
     network(picture)[0, 0, 80, 80].backward()
     return int((picture.grad[0, 0].abs().sum(1) > 0).sum())
+
+
+def test_a_recipe_that_cannot_be_trained_makes_no_targets(tmp_path: Path) -> None:
+    recipe = recipes.preset("mae", "quick")
+    recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, patch=500))
+    with pytest.raises(KdsharpError, match=r"training.patch is 500"):
+        pipeline.train(recipe, photos(), tmp_path, "quick")
+    assert not list(tmp_path.iterdir())

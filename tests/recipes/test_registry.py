@@ -3,10 +3,15 @@
 import dataclasses
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
+import kdsharp
 from kdsharp import recipes
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
@@ -126,6 +131,20 @@ def test_a_card_from_elsewhere_is_read_but_not_trained() -> None:
         for train in (recipes.check_training, lambda found: recipes.override(found, ["training.steps=1"])):
             with pytest.raises(KdsharpError, match=sentence):
                 train(read)
+
+
+def test_a_student_for_a_degradation_from_elsewhere_sharpens(tmp_path: Path) -> None:
+    own = checkpoints.find("call-s")
+    with safe_open(own, "np") as handle:
+        told, weights = handle.metadata(), {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    foggy = json.loads(told["kdsharp.recipe"]) | {
+        "degradation_kind": "fog",
+        "degradation": {"density": [0.1, 0.5]},
+    }
+    save_file(weights, tmp_path / "foggy.safetensors", told | {"kdsharp.recipe": json.dumps(foggy)})
+    loaded = kdsharp.load_student(tmp_path / "foggy.safetensors", "cpu")
+    frame = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    assert np.array_equal(loaded(frame), kdsharp.load_student("call-s", "cpu")(frame))
 
 
 def test_one_scale_changes_all() -> None:
