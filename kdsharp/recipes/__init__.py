@@ -23,18 +23,12 @@ from kdsharp.recipes.registry import PROFILES, preset, presets, published_for, r
 from kdsharp.recipes.systems import SYSTEMS
 from kdsharp.recipes.zoo import FIDELITY_TEACHER, PERCEPTUAL_TEACHER
 
-# As the notebooks know them; `presets` and `published_for` know what was registered later too.
-PRESETS = tuple(presets("quick"))
-PUBLISHED = {name: published_for(name) for name in PRESETS if published_for(name)}
-
 __all__ = [
     "DEGRADATIONS",
     "FAMILIES",
     "FIDELITY_TEACHER",
     "PERCEPTUAL_TEACHER",
-    "PRESETS",
     "PROFILES",
-    "PUBLISHED",
     "SYSTEMS",
     "Blur",
     "Camera",
