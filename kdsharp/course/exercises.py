@@ -137,7 +137,7 @@ def _copy_milliseconds(milliseconds: float) -> bool:
     return abs(milliseconds - 2 * 1080 * 1920 * 3 * 4 / 10e9 * 1000) < 0.1
 
 
-@_exercise("07.2", "Fewer channels or body layers; student.multiply_adds at 1080 x 1920 must be below half.")
+@_exercise("07.2", "Fewer channels or body layers; speed.multiply_adds of the settings must be below half.")
 def _half_the_work(changed: dict, options: dict) -> bool:
     def cost(chosen: dict) -> int:
         return student.multiply_adds(student.build(Network("student", chosen)), 1080, 1920)
@@ -145,7 +145,7 @@ def _half_the_work(changed: dict, options: dict) -> bool:
     return cost(options | changed) < 0.5 * cost(options)
 
 
-@_exercise("08.1", "Run the command on the folder, then list what it wrote with data.list_photos.")
+@_exercise("08.1", "Run the command on the folder, then read what it wrote, in the order of the names.")
 def _three_pictures(pictures: list[np.ndarray], width: int, height: int) -> bool:
     return len(pictures) == 3 and all(picture.shape == (height, width, 3) for picture in pictures)
 
@@ -166,7 +166,7 @@ def _cost_of_dirt(lost: dict[str, float]) -> bool:
     )
 
 
-@_exercise("09.2", 'recipes.override takes a list such as ["losses.hr=0.5"].')
+@_exercise("09.2", 'kdsharp.override takes a list such as ["losses.hr=0.5"].')
 def _half_teacher(changed: Recipe, recipe: Recipe) -> bool:
     weights = (changed.losses.hr, changed.losses.teacher)
     return weights == (0.5, 0.5) and changed.degradation == recipe.degradation and changed.name == recipe.name
