@@ -2,7 +2,7 @@
 # make test-all: the heavy tests too. Others: make html (what make course ran, as pages), make browser (the notebooks in
 # JupyterLab, in a browser), make rehearsal (profile `full` against small stand-ins for its downloads), make colab (with
 # Colab's versions), make web (students in onnxruntime-web, and the page that uses it), make mobile (in LiteRT, as on
-# phones), make wheel, make badges, make docs, make lint, make lock and make check-lock (the exact versions), make clean.
+# phones), make wheel, make core (without PyTorch), make badges, make docs, make lint, make lock and make check-lock (the exact versions), make clean.
 #
 # make test LANE=avx2: as a processor without AVX-512 would.
 # make course INSTALL=pip: where only pip knows the way to the packages, as behind a mirror that pip.conf names.
@@ -23,7 +23,7 @@ include tools/avx2.env
 export
 endif
 
-.PHONY: course test test-all test-heavy html setup lint badges docs browser rehearsal web wheel mobile colab lock check-lock clean
+.PHONY: course test test-all test-heavy html setup lint badges docs browser rehearsal web wheel core mobile colab lock check-lock clean
 
 course: setup
 	$(RUN) -m kdsharp course --profile $(PROFILE) $(COURSE)
@@ -93,10 +93,14 @@ wheel: setup
 	$(RUN) -m kdsharp web --runtime
 	$(RUN) -m pip wheel --disable-pip-version-check --quiet --no-deps -w build/wheel .
 
+# A wheel in a fresh environment, without PyTorch: it sharpens, and says what else needs which extra.
+core: setup
+	bash tools/core_lane.sh
+
 # LiteRT files for phones; litert-torch asks for an older PyTorch, so it has an environment of its own.
 mobile:
 	$(PYTHON) -m venv build/mobile
-	build/mobile/bin/python -m pip install --disable-pip-version-check --quiet litert-torch pytest -e .
+	build/mobile/bin/python -m pip install --disable-pip-version-check --quiet litert-torch pytest -e '.[train]'
 	build/mobile/bin/python -m pytest tests/deploy/test_mobile.py
 
 colab: setup

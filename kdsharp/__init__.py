@@ -7,6 +7,8 @@ recipes, disk, data, degradation, student, teacher, deploy, evaluate, distill, s
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kdsharp.errors import naming_the_extra
+
 if TYPE_CHECKING:
     from kdsharp.apps.video import sharpen_video as sharpen_video
     from kdsharp.data import embedded_photos as embedded_photos
@@ -82,7 +84,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'kdsharp' has no attribute '{name}'")
     module, _, found = _HOMES[name].rpartition(".")
-    return getattr(import_module(f"kdsharp.{module}"), found)
+    with naming_the_extra(f"kdsharp.{name} needs"):
+        return getattr(import_module(f"kdsharp.{module}"), found)
 
 
 def __dir__() -> list[str]:
