@@ -2,7 +2,8 @@
 # make test-all: the heavy tests too. Others: make html (what make course ran, as pages), make browser (the notebooks in
 # JupyterLab, in a browser), make rehearsal (profile `full` against small stand-ins for its downloads), make colab (with
 # Colab's versions), make web (students in onnxruntime-web, and the page that uses it), make mobile (in LiteRT, as on
-# phones), make wheel, make core (without PyTorch), make badges, make docs, make lint, make lock and make check-lock (the exact versions), make clean.
+# phones), make core (without PyTorch), make wheel, make badges, make docs, make lint, make lock and make check-lock (the
+# exact versions), make clean.
 #
 # make test LANE=avx2: as a processor without AVX-512 would.
 # make course INSTALL=pip: where only pip knows the way to the packages, as behind a mirror that pip.conf names.
