@@ -254,10 +254,10 @@ def test_a_new_machine_finds_the_student_of_the_last(own_root: Path, monkeypatch
         first_cells("05", own_root, "view.result()", kept)
     )
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "second"))
-    said = run(first_cells("05", own_root, "is ready: notebooks 06", kept))
+    said = run(first_cells("05", own_root, "notebooks 06 to 08 take this student", kept))
     assert "This run was finished before." in said and "your student: found" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "third"))
-    said = run(first_cells("06", own_root, "guide.name", kept.splitlines()[1]))
+    said = run(first_cells("06", own_root, "teacher.name", kept.splitlines()[1]))
     assert "your student: found" in said and "student.safetensors (60 steps)" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "fourth"))  # and without the kept folder
-    assert "yours: none, 'call-s' is measured in its place" in run(first_cells("06", own_root, "guide.name"))
+    assert "yours: none, 'call-s' is measured in its place" in run(first_cells("06", own_root, "teacher.name"))
