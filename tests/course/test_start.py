@@ -260,4 +260,6 @@ def test_a_new_machine_finds_the_student_of_the_last(own_root: Path, monkeypatch
     said = run(first_cells("06", own_root, "teacher.name", kept.splitlines()[1]))
     assert "your student: found" in said and "student.safetensors (60 steps)" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "fourth"))  # and without the kept folder
-    assert "yours: none, 'call-s' is measured in its place" in run(first_cells("06", own_root, "teacher.name"))
+    assert "yours: none, 'call-s' is measured in its place" in run(
+        first_cells("06", own_root, "teacher.name")
+    )
