@@ -17,7 +17,7 @@ from kdsharp.distill import losses, precision, targets, training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
 from kdsharp.recipes.degradations import Pairs
-from kdsharp.teacher import Teacher, load_teacher
+from kdsharp.teacher import OFFICIAL, OWN, Teacher, load_teacher
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +73,10 @@ def train(
 ) -> training.TrainingResult:
     """Make the stores and train the student in `folder`; its teacher, where that is another preset, before.
 
-    `teacher_recipe` replaces that preset. Everything goes on where it was stopped; raises KdsharpError as the steps do.
+    `teacher_recipe` replaces that preset. In `quick`, a teacher that no source gives is replaced: see `at_hand`.
+    Everything goes on where it was stopped; raises KdsharpError as the steps do.
     """
+    recipe = at_hand(recipe, profile)
     recipes.check_training(recipe)
     teacher = teacher_of(recipe, photos, folder, profile, device, teacher_recipe)
     store = targets.build(folder / "targets", photos.train, recipe.degradation, recipe.store, teacher, device)
@@ -83,6 +85,29 @@ def train(
     )
     network = teacher.network if teacher and "features" in losses.needed(recipe.losses) else None
     return training.train(recipe, store, validation, folder, device, vgg, teacher_network=network)
+
+
+def at_hand(recipe: Recipe, profile: str) -> Recipe:
+    """The recipe with a teacher that this machine can have: its own, fetched if need be.
+
+    In `quick`, which has to run anywhere, the stand-in replaces one that no source gives: a warning says so, and the
+    recipe, which goes into stores, runs and cards, names it. Longer profiles keep theirs, and say what is missing.
+    """
+    if profile != "quick" or recipe.teacher is None or not _asks(recipe) or recipes.trains_teacher(recipe):
+        return recipe
+    if recipe.teacher not in OFFICIAL:
+        return recipe
+    try:
+        load_teacher(recipe.teacher)
+    except KdsharpError as error:
+        log.warning("%s teaches instead of %s: %s", OWN, recipe.teacher, error)
+        return dataclasses.replace(recipe, teacher=OWN)
+    return recipe
+
+
+def _asks(recipe: Recipe) -> bool:
+    """Whether the recipe's losses listen to its teacher."""
+    return bool(losses.needed(recipe.losses) & {"target", "vgg", "features"})
 
 
 def teacher_of(
@@ -94,7 +119,7 @@ def teacher_of(
     teacher_recipe: Recipe | None = None,
 ) -> Teacher | None:
     """The recipe's teacher, if its losses listen to one: loaded, or trained first in `folder`/teacher."""
-    if recipe.teacher is None or not losses.needed(recipe.losses) & {"target", "vgg", "features"}:
+    if recipe.teacher is None or not _asks(recipe):
         return None
     # Targets are rounded to bytes: bfloat16 is precise enough, where it is faster. A GPU decides for itself.
     half = None if device.startswith("cuda") else recipe.training.half_on_cpu and precision.bfloat16_pays()

@@ -1,6 +1,7 @@
 """Every setting of the course as plain data: what to degrade, who teaches, who learns, and for how long."""
 
 from kdsharp.recipes.as_data import digest, from_dict, override, to_dict
+from kdsharp.recipes.characters import characters, fidelity_teacher
 from kdsharp.recipes.degradations import (
     DEGRADATIONS,
     Blur,
@@ -44,8 +45,10 @@ __all__ = [
     "Store",
     "Training",
     "VideoCall",
+    "characters",
     "check_training",
     "digest",
+    "fidelity_teacher",
     "fixed_call",
     "from_dict",
     "kind_of",

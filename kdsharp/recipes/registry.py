@@ -8,7 +8,6 @@ from kdsharp.recipes.as_data import override
 from kdsharp.recipes.recipe import Recipe, check_training
 
 PROFILES = ("quick", "medium", "full")
-_SMALL_TEACHER = "teacher-x4"  # the project's own: nothing to download
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,9 @@ def presets(profile: str = "full") -> list[str]:
 def preset(name: str, profile: str = "full") -> Recipe:
     """The recipe called `name`; `quick` is the same system cut down to minutes on two CPU cores, `medium` on a T4.
 
-    Quick runs learn from the project's own small teachers and switch the perceptual term off, because both the
-    official teachers and VGG are downloads. Medium runs keep the losses. Raises KdsharpError for an unknown name or
-    profile, or for a preset without it.
+    Quick runs keep their teacher (whoever trains takes another where no source gives it, see `pipeline.train`), and
+    switch the perceptual term off, because VGG is a large download. Medium runs keep the losses. Raises KdsharpError
+    for an unknown name or profile, or for a preset without it.
     """
     if name not in ROWS:
         raise KdsharpError(f"There is no preset '{name}'; choose one of {', '.join(ROWS)}.")
@@ -94,8 +93,8 @@ def _shortened(row: Row, profile: str) -> Recipe:
 
 
 def _quick(recipe: Recipe) -> list[str]:
-    """The general cut of `quick`: no downloads, minutes on two cores."""
-    settings = [
+    """The general cut of `quick`: minutes on two cores."""
+    return [
         'store={"crop": 128, "crops_per_photo": 32}',
         "losses.perceptual=0.0",
         "training.steps=600",
@@ -103,8 +102,6 @@ def _quick(recipe: Recipe) -> list[str]:
         "training.validate_every=150",
         f"training.patch={min(recipe.training.patch, 128 // recipe.scale)}",
     ]
-    own = recipe.teacher is None or trains_teacher(recipe)
-    return settings if own else [*settings, f"teacher={_SMALL_TEACHER}"]
 
 
 def _medium(recipe: Recipe) -> list[str]:

@@ -10,6 +10,12 @@ from kdsharp.recipes.degradations import Blur, Degradation, Downscale, RealEsrga
 from kdsharp.recipes.network import Network
 from kdsharp.recipes.recipe import Losses, Recipe, Store, Training
 from kdsharp.recipes.registry import register
+from kdsharp.recipes.teaching import (
+    FIDELITY_TEACHER,
+    LIKE_FIDELITY_TEACHER,
+    LIKE_PERCEPTUAL_TEACHER,
+    PERCEPTUAL_TEACHER,
+)
 
 # WebRTC shrinks with a box filter (area), by few ratios; the camera's noise is in the photographs already. Drawing any
 # ratio alike cost 0.46 dB at a ratio of 1.5, whose three phases come back in every frame. Without clean frames, a
@@ -26,12 +32,7 @@ _CALLS = VideoCall(
 # L1 and SSIM to the original. Beside L1 alone, SSIM gains twice as much in the first steps, PSNR too: with clean frames
 # in the batch, L1 lingers at "change nothing".
 _FIDELITY = Losses(hr=1.0, structure=0.6)
-# From the large network that knows a clean frame when it sees one: the same gain for calls, and a clean frame keeps
-# 6 dB more than without it (checkpoints/call-s.md).
-_LIKE_CEILING = Losses(hr=0.3, teacher=0.7, structure=0.5)
 _STORE = Store(crop=192, crops_per_photo=24)
-PERCEPTUAL_TEACHER = "realesr-general-x4v3"
-FIDELITY_TEACHER = "call-ceiling"  # the largest of our own, trained on the originals alone
 
 
 def _sharpener(channels: int, body: int) -> Network:
@@ -59,20 +60,31 @@ def _perceptual(fidelity: Recipe) -> Recipe:
         fidelity,
         name=f"{fidelity.name}-perceptual",
         teacher=PERCEPTUAL_TEACHER,
-        losses=_LIKE_TEACHER,
+        losses=LIKE_PERCEPTUAL_TEACHER,
         training=_training(4000, 64, learning_rate=5e-4, batch=4),
         store=Store(crop=128, crops_per_photo=12),
         start=fidelity.name,
     )
 
 
-_LIKE_TEACHER = Losses(hr=0.0, teacher=1.0, structure=0.2, perceptual=0.01)
 _CEILING = Network("residual", {"channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"})
 _CALL_S = Recipe(
-    "call-s", _CALLS, _sharpener(16, 5), FIDELITY_TEACHER, _LIKE_CEILING, _training(30_000, 96), _STORE
+    "call-s",
+    _CALLS,
+    _sharpener(16, 5),
+    FIDELITY_TEACHER,
+    LIKE_FIDELITY_TEACHER,
+    _training(30_000, 96),
+    _STORE,
 )
 _CALL_M = Recipe(
-    "call-m", _CALLS, _sharpener(32, 6), FIDELITY_TEACHER, _LIKE_CEILING, _training(15_000, 96), _STORE
+    "call-m",
+    _CALLS,
+    _sharpener(32, 6),
+    FIDELITY_TEACHER,
+    LIKE_FIDELITY_TEACHER,
+    _training(15_000, 96),
+    _STORE,
 )
 _CALL_CEILING = Recipe(
     name="call-ceiling",
@@ -105,7 +117,7 @@ _X4_M = dataclasses.replace(  # most of the way without VGG19, which takes nine 
 _X4_M_PERCEPTUAL = dataclasses.replace(
     _X4_M,
     name="x4-m",
-    losses=_LIKE_TEACHER,
+    losses=LIKE_PERCEPTUAL_TEACHER,
     training=_training(3000, 24, learning_rate=5e-4, batch=4),
     start=_X4_M.name,
 )
