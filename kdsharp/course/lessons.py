@@ -1,6 +1,6 @@
-"""What several notebooks need beside the face: a photograph, one fixed degradation, all GPUs, what was recorded."""
+"""What several notebooks need beside the face: a photograph, teachers, a fixed degradation, all GPUs, what was recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +10,39 @@ from kdsharp import data, evaluate, recipes
 from kdsharp.degradation import Degraded, degrade
 from kdsharp.disk import files, parallel
 from kdsharp.recipes import Degradation
+from kdsharp.teacher import Teacher, choose, load_teacher
 
 SIDES = 8  # pixels: every degradation of the course divides sides that are multiples of it
 
 
-def photograph(path: str | Path = "", side: int | None = None) -> np.ndarray:
+def photograph(
+    path: str | Path = "", side: int | None = None, at: tuple[int, int] | None = None
+) -> np.ndarray:
     """A photograph, `uint8` RGB (H, W, 3), cropped to multiples of 8; the first held-out embedded one if none is given.
 
-    Of a larger one the middle `side` pixels, where a side is given. Raises KdsharpError for a file that is no picture.
+    Of a larger one the square of `side` pixels, where a side is given: the middle, or the one around the pixel `at`
+    (row, column), moved inside where it would reach over a border. Raises KdsharpError for a file that is no picture.
     """
     image = data.crop_to_multiple(data.read_image(path or data.embedded_photos("val")[0]), SIDES)
-    return data.centre(image, side) if side else image
+    if not side or at is None:
+        return data.centre(image, side) if side else image
+    top, left = (
+        max(0, min(middle - side // 2, edge - side))
+        for middle, edge in zip(at, image.shape[:2], strict=True)
+    )
+    return image[top : top + side, left : left + side]
+
+
+def load_teachers(names: Iterable[str], device: str = "cpu") -> dict[str, Teacher]:
+    """Teachers by name, fetched if need be; one that no source gives is left out, and a printed line says why."""
+    loaded = {}
+    for name in names:
+        chosen, why = choose(name)
+        if why is None:
+            loaded[name] = load_teacher(chosen, device)
+        else:
+            print(why)
+    return loaded
 
 
 def fixed_degradation(scale: int, shrink: float = 2.0, quality: int = 70) -> Degradation:

@@ -6,13 +6,14 @@ says in one line what is there and what is taken instead. What it returns knows 
 
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from kdsharp import data, recipes
+from kdsharp import data, recipes, teacher
 from kdsharp.disk import files, keep
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
@@ -34,8 +35,9 @@ class Start:
     """What a notebook works with.
 
     `device` is cuda or cpu; `course` the folder of all that the course writes; `suffix` ends the names of this
-    profile's runs in it; `student` is the file of the reader's own student, None where notebook 05 has not run;
-    `published` names the published student of the same system, None where there is none.
+    profile's runs in it; `system` is the preset that is trained; `student` is the file of the reader's own student,
+    None where notebook 05 has not run; `published` names the published student of the same system, None where there
+    is none.
     """
 
     profile: str
@@ -45,6 +47,21 @@ class Start:
     student: Path | None
     published: str | None
     status: str
+    system: str
+
+    def recipe(self, changes: Sequence[str] = ()) -> Recipe:
+        """The system's recipe in this profile with `changes`, settings such as `training.steps=300`.
+
+        In `quick`, where no source gives its official teacher, the course's own takes its place, and one printed line
+        says so. What has to be fetched for it is fetched. Raises KdsharpError for a setting that is none.
+        """
+        recipe = recipes.override(recipes.preset(self.system, self.profile), changes)
+        if self.profile != "quick" or recipe.teacher not in teacher.OFFICIAL:
+            return recipe
+        chosen, why = teacher.choose(recipe.teacher)
+        if why:
+            print(why)
+        return replace(recipe, teacher=chosen)
 
     def photos(self, split: str) -> list[Path]:
         """This profile's photographs to learn from (`train`), or held out (`val`); downloads what is missing."""
@@ -81,10 +98,13 @@ class Start:
         return path.relative_to(files.root())
 
 
-def begin(profile: str = AUTO, keep_in: str = "", system: str = "video-call", run: str = "student") -> Start:
+def begin(
+    profile: str = AUTO, keep_in: str = "", system: str = "video-call", run: str = "student-fidelity"
+) -> Start:
     """Settle the profile and the kept folder, and bring back what is kept of run `run`'s student and of the results.
 
-    Prints the status line: machine, profile, teacher, the reader's student, the kept folder.
+    Prints the status line: machine, profile, teacher, the reader's student, the kept folder. Of the three students
+    that notebook 05 trains, the reader's is that of the fidelity teacher, unless `run` names another.
 
     Args:
         profile: one of `recipes.PROFILES`; `auto` takes KDSHARP_PROFILE where it is set, else what was chosen with the
@@ -114,7 +134,7 @@ def begin(profile: str = AUTO, keep_in: str = "", system: str = "video-call", ru
     ]
     print(status := " | ".join(parts))
     mine = student if student.exists() else None
-    return Start(chosen, "cuda" if gpus else "cpu", course, suffix, mine, published, status)
+    return Start(chosen, "cuda" if gpus else "cpu", course, suffix, mine, published, status, system)
 
 
 def _kept(keep_in: str) -> Path | None:

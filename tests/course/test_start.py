@@ -102,11 +102,11 @@ def test_a_damaged_memory_is_written_anew(
 
 def test_a_mounted_drive_is_found_again(own_root: Path) -> None:
     assert "nothing is kept" in start.begin().status
-    kept = put(start.DRIVE / "build" / "course" / "student-full" / "student.safetensors")
+    kept = put(start.DRIVE / "build" / "course" / "student-fidelity-full" / "student.safetensors")
     files.write_json(start.DRIVE / "kdsharp.json", {"profile": "full"})
     here = start.begin()
     assert here.profile == "full" and str(start.DRIVE) in here.status and "your student: found" in here.status
-    assert here.student == own_root / "build" / "course" / "student-full" / "student.safetensors"
+    assert here.student == own_root / "build" / "course" / "student-fidelity-full" / "student.safetensors"
     assert here.student.read_bytes() == kept.read_bytes()
     elsewhere = own_root / "elsewhere"
     assert str(elsewhere) in start.begin("auto", str(elsewhere)).status
@@ -166,7 +166,7 @@ def test_kaggle_keeps_its_working_folder(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "nothing is kept" in start.begin().status, "a folder of that name is not Kaggle yet"
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
     monkeypatch.setenv("KDSHARP_ROOT", str(start.KAGGLE))
-    student = put(start.KAGGLE / "build" / "course" / "student" / "student.safetensors")
+    student = put(start.KAGGLE / "build" / "course" / "student-fidelity" / "student.safetensors")
     here = start.begin("quick")
     assert here.student == student and str(start.KAGGLE) in here.status
     keep.store(student)  # it is kept where it is
@@ -222,6 +222,37 @@ def test_medium_is_full_made_shorter(name: str) -> None:
         full.degradation,
     )
     assert medium.teacher in (None, "realesr-general-x4v3", *recipes.presets())
+
+
+def test_a_recipe_is_that_of_the_system_with_changes() -> None:
+    here = start.begin("medium", system="cifar")
+    made = here.recipe(["training.steps=7"])
+    assert made == recipes.override(recipes.preset("cifar", "medium"), ["training.steps=7"])
+    with pytest.raises(KdsharpError, match="hasty"):
+        here.recipe(["hasty=1"])
+
+
+@pytest.mark.parametrize("why", [None, "RealESRGAN_x4plus cannot be had: teacher-x4 takes its place."])
+def test_quick_takes_the_official_teacher_or_says_why_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, why: str | None
+) -> None:
+    asked = []
+
+    def choose(name: str) -> tuple[str, str | None]:
+        asked.append(name)
+        return ("teacher-x4" if why else name), why
+
+    monkeypatch.setattr("kdsharp.teacher.choose", choose, raising=False)
+    quick, medium = start.begin("quick"), start.begin("medium")
+    capsys.readouterr()
+    assert medium.recipe(["teacher=RealESRGAN_x4plus"]).teacher == "RealESRGAN_x4plus" and not asked
+    assert quick.recipe(["teacher=call-ceiling"]).teacher == "call-ceiling" and not asked
+    made = quick.recipe(["teacher=RealESRGAN_x4plus"])
+    assert asked == ["RealESRGAN_x4plus"] and made.teacher == ("teacher-x4" if why else asked[0])
+    assert capsys.readouterr().out == (f"{why}\n" if why else "")
+    with_teacher = ["teacher=RealESRGAN_x4plus"]
+    expected = recipes.override(recipes.preset("video-call", "quick"), with_teacher)
+    assert recipes.override(made, with_teacher) == expected  # and nothing else is changed
 
 
 def first_cells(number: str, folder: Path, until: str, parameters: str = "") -> Path:

@@ -15,8 +15,11 @@ def tradeoff(
     y: str,
     title: str = "",
     budgets: dict[str, float] | None = None,
+    logarithmic: bool = True,
 ) -> Figure:
     """Named points of cost (above 0, logarithmic; left is better) against quality (up is better).
+
+    `logarithmic=False` draws any two measures against each other, on plain axes.
 
     `budgets` are vertical lines in the unit of the cost: {"30 FPS": 33.3} in milliseconds. Names stand where they
     cover neither each other nor a point; one that had to move away from its point is tied to it by a thin line.
@@ -25,7 +28,7 @@ def tradeoff(
     if not points:
         raise KdsharpError("There is nothing to show: give at least one point.")
     for name, (cost, _) in points.items():
-        if not cost > 0:
+        if logarithmic and not cost > 0:
             raise KdsharpError(
                 f"The cost of '{name}' is {cost}: a logarithmic axis shows costs above 0 only."
             )
@@ -33,7 +36,8 @@ def tradeoff(
         for number, (cost, quality) in enumerate(points.values()):
             axis.scatter(cost, quality, s=45, color=COLOURS[number % len(COLOURS)], zorder=3)
         axis.margins(0.15)
-        logarithmic_x(axis)
+        if logarithmic:
+            logarithmic_x(axis)
         axis.grid(alpha=0.3)
         axis.set(xlabel=x, ylabel=y)
         if budgets:  # their names stand above the points

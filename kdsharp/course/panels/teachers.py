@@ -1,53 +1,75 @@
 """Panel: let a teacher enlarge a small picture, whole or in tiles, and see what that costs."""
 
+import functools
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from torch import Tensor
 
 from kdsharp import data, evaluate
 from kdsharp.course import figures
 from kdsharp.course.panels.panel import Panel, Shown, choice, slider
-from kdsharp.teacher import at_hand, load_teacher
+from kdsharp.teacher import OWN, Teacher, at_hand, load_teacher
 
 
-def teacher_panel(photos: list[Path], device: str = "cpu", names: list[str] | None = None) -> Panel:
+def teacher_panel(photos: list[Path], device: str = "cpu", names: Sequence[str] | None = None) -> Panel:
     """Teacher, tile and overlap: the enlarged picture, its seconds, and how far tiles are from the whole.
 
-    The teacher gets the middle of a photograph, shrunk by its scale with plain bicubic. `names` defaults to the
-    teachers that need no download.
+    The teacher gets a part of a photograph, shrunk by its scale with plain bicubic. `names` defaults to the teachers
+    that need no download, of which the course's own is shown first, because it answers at once.
     """
+    names = list(names or at_hand())
+    load = functools.cache(lambda name: load_teacher(name, device))
     controls = {
         "photo": choice("photograph", {path.stem: path for path in photos}),
-        "name": choice("teacher", names or at_hand(), (names or at_hand())[-1]),
-        "side": slider("input in pixels", 96, 64, 192, 32),
-        "tile": slider("tile in pixels", 64, 32, 192, 32),
+        "name": choice("teacher", names, OWN if OWN in names else names[0]),
+        "down": slider("down in %", 10, 0, 100, 5),
+        "across": slider("across in %", 45, 0, 100, 5),
+        "side": slider("input in pixels", 64, 48, 96, 16),
+        "tile": slider("tile in pixels", 48, 32, 96, 16),
         "overlap": slider("overlap in pixels", 16, 0, 32, 4),
     }
 
-    def show(photo: Path, name: str, side: int, tile: int, overlap: int) -> Shown:
-        tiled = load_teacher(name, device, tile=tile, overlap=overlap)
-        whole = load_teacher(name, device, tile=side)
-        image = data.crop_to_multiple(data.read_image(photo), tiled.scale)
-        top, left = (max(0, (edge - side * tiled.scale) // 2) for edge in image.shape[:2])
-        original = image[top : top + side * tiled.scale, left : left + side * tiled.scale]
-        small = evaluate.bicubic_shrink(original, tiled.scale)
+    def show(photo: Path, name: str, down: int, across: int, side: int, tile: int, overlap: int) -> Shown:
+        teacher = load(name)
+        original = _part(photo, side * teacher.scale, down, across)
+        small = evaluate.bicubic_shrink(original, teacher.scale)
         start = time.perf_counter()
-        taught = tiled.on_picture(small)
+        taught, tiles = _counted(replace(teacher, tile=tile, overlap=overlap), small)
         seconds = time.perf_counter() - start
-        seam = int(abs(taught.astype(int) - whole.on_picture(small)).max())
-        bicubic = evaluate.bicubic_upscale(small, tiled.scale)
-        shown = {"bicubic": bicubic, "teacher": taught, "original": original}
+        whole = replace(teacher, tile=max(small.shape)).on_picture(small)
+        seam = int(abs(taught.astype(int) - whole).max())
+        shown = {"bicubic": evaluate.bicubic_upscale(small, teacher.scale), name: taught}
         captions = {
-            key: f"{evaluate.psnr(shown[key], original, tiled.scale):.2f} dB"
-            for key in ("bicubic", "teacher")
+            key: f"{evaluate.psnr(picture, original, teacher.scale):.2f} dB" for key, picture in shown.items()
         }
-        zoom = (original.shape[0] // 3, original.shape[1] // 3, max(32, original.shape[0] // 4))
-        return figures.side_by_side(shown, zoom=zoom, captions=captions), (
-            f"{name}: {seconds:.2f} s for {small.shape[1]}x{small.shape[0]} pixels, "
-            f"{_tiles(side, tile)} tiles; largest difference from the whole picture {seam} of 255"
+        height, width = small.shape[:2]
+        return figures.side_by_side(shown | {"original": original}, captions=captions), (
+            f"{name}: {seconds:.2f} s for {width}x{height} pixels in {len(tiles)} tiles, with their surroundings "
+            f"{sum(tiles) / (width * height):.1f} times the picture; largest difference from the whole picture "
+            f"{seam} of 255"
         )
 
     return Panel("Ask a teacher", controls, show)
 
 
-def _tiles(side: int, tile: int) -> int:
-    return (-(-side // tile)) ** 2
+def _part(photo: Path, side: int, down: int, across: int) -> np.ndarray:
+    """The square of `side` pixels (or what there is) that lies `down` and `across` percent of the way."""
+    image = data.crop_to_multiple(data.read_image(photo), 8)
+    places = zip((down, across), image.shape[:2], strict=True)
+    top, left = (max(0, edge - side) * percent // 100 for percent, edge in places)
+    return image[top : top + side, left : left + side]
+
+
+def _counted(teacher: Teacher, small: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """What a teacher makes of a picture, and of how many pixels each tile was that it was given."""
+    tiles = []
+
+    def run(tile: Tensor) -> Tensor:
+        tiles.append(tile.shape[-2] * tile.shape[-1])
+        return teacher.run(tile)
+
+    return replace(teacher, run=run).on_picture(small), tiles
