@@ -12,9 +12,10 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 MAX_RATIO = 100
 _BLOCK = 1 << 20
 _TIMEOUT_SECONDS = 30
+_URGENT_SECONDS = 10
 _PAUSES = (1.0, 3.0)  # seconds before a source that broke off, or was too busy, is asked again
 _BUSY = (429, 500, 502, 503, 504)
 _WEB_PAGE = (b"<!doctype html", b"<html")
@@ -44,6 +46,8 @@ def download(
     sha256: str | None = None,
     size: int | None = None,
     md5: str | None = None,
+    urgent: bool = False,
+    others: Mapping[str, Callable[[Path], None]] = MappingProxyType({}),
 ) -> Path:
     """Fetch `path` from the first of `urls` that gives the right file, verified before it gets its name.
 
@@ -51,6 +55,8 @@ def download(
     network; what the network gave is kept. A partial download stays as `path.part`: a broken connection is taken up
     again at once, and by the next call. A file that is already there and right is not fetched again; of several
     processes that want one, the first fetches it and the others wait.
+    With `urgent`, a server that cannot be reached is asked only once: for what one can do without. `others`, by name,
+    are asked last: each writes the file to the path that it is given, or raises KdsharpError with why it does not.
     Raises KdsharpError if no source gives the right file (what was wrong with each is said, and a wrong file is thrown
     away), or if the disk is full or read-only (what came so far is kept).
     """
@@ -63,15 +69,22 @@ def download(
         return path
     part = path.with_name(path.name + ".part")
     kept = keep.place_of(path)
-    nearer = [*_mirrored(urls), *([kept.resolve().as_uri()] if kept and kept.is_file() else [])]
+    nearer = [
+        *_mirrored(urls or [path.name]),
+        *([kept.resolve().as_uri()] if kept and kept.is_file() else []),
+    ]
+    kinds = [kind for kind, value in expected.items() if value]
     failures = []
     with files.writing(path.parent), files.only_one(path.parent, path.name, wait=True):
         if path.exists():  # another process was faster
             return path
-        for url in [*nearer, *urls]:
+        for url in [*nearer, *urls, *others]:
             try:
-                found = _fetch_patiently(url, part, size, [kind for kind, value in expected.items() if value])
-            except _Refused as refusal:
+                if url in others:
+                    found = _ask(others[url], part, size, kinds)
+                else:
+                    found = _fetch_patiently(url, part, size, kinds, urgent)
+            except (_Refused, KdsharpError) as refusal:
                 failures.append(f"{url} {refusal}")
                 continue
             if wrong := _difference(part.stat().st_size, size, found, expected):
@@ -92,7 +105,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     grows more than `MAX_RATIO` times (a zip bomb), or if the disk has no room for it.
     """
     archive, folder = Path(archive), Path(folder)
-    with files.writing(folder), _readable_zip(archive) as opened:
+    with files.writing(folder), readable_zip(archive) as opened:
         members = opened.infolist()
         if not all(member.filename for member in members):  # Python 3.11 stumbles over such a member
             raise KdsharpError(f"{archive} is damaged (a file in it has no name): fetch it again.")
@@ -116,16 +129,31 @@ def unpack(archive: Path, folder: Path) -> Path:
     return folder
 
 
-def _fetch_patiently(url: str, part: Path, size: int | None, kinds: list[str]) -> dict[str, str]:
+def _ask(source: Callable[[Path], None], part: Path, size: int | None, kinds: list[str]) -> dict[str, str]:
+    """Let `source` write the file to `part`, and return its digests."""
+    _need_room(part.parent, size or 0, part.stem)
+    source(part)
+    digests = {kind: hashlib.new(kind) for kind in kinds}
+    _feed(part, digests)
+    return {kind: digest.hexdigest() for kind, digest in digests.items()}
+
+
+def _fetch_patiently(
+    url: str, part: Path, size: int | None, kinds: list[str], urgent: bool
+) -> dict[str, str]:
     """Fetch, and again after a pause where the connection broke or the server was busy, as long as bytes come."""
     attempt = 0
     while True:
         before = _size_of(part)
         try:
-            return _fetch(url, part, size, kinds)
+            return _fetch(url, part, size, kinds, _URGENT_SECONDS if urgent else _TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:
             reason, again = f"answered {error.code}", error.code in _BUSY
-        except (urllib.error.URLError, ConnectionError, TimeoutError, HTTPException) as error:
+        except (
+            urllib.error.URLError
+        ) as error:  # no connection at all: one that breaks later raises one of the next
+            reason, again = f"cannot be reached ({error.reason})", not urgent
+        except (ConnectionError, TimeoutError, HTTPException) as error:
             reason, again = f"broke off ({error or type(error).__name__})", True
         attempt = 0 if _size_of(part) > before else attempt + 1
         if not again or attempt > len(_PAUSES):
@@ -134,7 +162,7 @@ def _fetch_patiently(url: str, part: Path, size: int | None, kinds: list[str]) -
         time.sleep(_PAUSES[max(attempt, 1) - 1])
 
 
-def _fetch(url: str, part: Path, size: int | None, kinds: list[str]) -> dict[str, str]:
+def _fetch(url: str, part: Path, size: int | None, kinds: list[str], timeout: float) -> dict[str, str]:
     """Append to `part` what is missing of `url`, and return its digests; starts over where there are no ranges."""
     have = _size_of(part)
     if size is not None and have > size:
@@ -144,13 +172,13 @@ def _fetch(url: str, part: Path, size: int | None, kinds: list[str]) -> dict[str
     if size is None or have < size:
         request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
         try:
-            response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+            response = urllib.request.urlopen(request, timeout=timeout)
         except urllib.error.HTTPError as error:
             if error.code != 416 or not have:
                 raise
             if not (error.headers.get("Content-Range") or "").endswith(f"/{have}"):
                 part.unlink()  # longer than the file
-                return _fetch(url, part, size, kinds)
+                return _fetch(url, part, size, kinds, timeout)
         else:
             with response:
                 return _receive(response, part, have, size, digests)
@@ -203,7 +231,7 @@ def _mirrored(urls: list[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _readable_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
+def readable_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
     """An open zip; whatever is wrong with it becomes one sentence."""
     try:
         with zipfile.ZipFile(archive) as opened:

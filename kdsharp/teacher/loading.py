@@ -5,6 +5,7 @@ spandrel recognises the architecture from the weights, which `foreign` reads wit
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from functools import partial
 from pathlib import Path
@@ -54,7 +55,7 @@ def load_teacher(
     device = _checked_device(device)
     path = _locate(name_or_path)
     name = path.stem if Path(name_or_path).is_file() else str(name_or_path)
-    prefers_half = device.startswith("cuda")
+    prefers_half, source = device.startswith("cuda"), official.source_of(path)
     if reason := foreign.mistaken(path):
         raise KdsharpError(f"{path} {reason}.")
     if foreign.is_safetensors(path) and checkpoints.is_ours(path):
@@ -65,17 +66,34 @@ def load_teacher(
         network, recipe = load_network(path)
         half = prefers_half if half is None else half
         run = partial(apply_to_rgb, _prepared(network, device))
-        return Teacher(name, recipe.scale, run, device, tile, half, overlap, network.multiple)
+        return Teacher(name, recipe.scale, run, device, tile, half, overlap, network.multiple, source)
     descriptor = _read(path)
     if name.startswith("restormer-"):
         _check_restormer(descriptor, path)
     if half is None:
         half = prefers_half and descriptor.supports_half
     if engine == "realesrgan":
-        return upstream_engine(name, path, descriptor.scale, device, tile, half, overlap)
+        made = upstream_engine(name, path, descriptor.scale, device, tile, half, overlap)
+        return dataclasses.replace(made, source=source)
     _prepared(descriptor.to(torch.device(device)).model, device).register_forward_hook(overflow_as_nan)
     multiple = descriptor.size_requirements.multiple_of
-    return Teacher(name, descriptor.scale, descriptor, device, tile, half, overlap, multiple)
+    log.info("%s: %s", name, source)
+    return Teacher(name, descriptor.scale, descriptor, device, tile, half, overlap, multiple, source)
+
+
+def choose(name: str, instead: str = official.OWN) -> tuple[str, str | None]:
+    """(`name`, None) if that teacher is there or can be fetched, which is done; else (`instead`, why), one sentence.
+
+    Raises KdsharpError for a name that is none.
+    """
+    known = name in official.OFFICIAL
+    try:
+        _locate(name)
+    except KdsharpError as error:
+        if not known:
+            raise
+        return instead, str(error)
+    return name, None
 
 
 def _prepared(network: nn.Module, device: str) -> nn.Module:
@@ -123,8 +141,8 @@ def _locate(name_or_path: str | Path) -> Path:
     if name == official.OWN or name in [ours.stem for ours in checkpoints.published()]:
         return checkpoints.find(name)
     local = official.local_file(name)
-    if local is None or local == official.download_of(name):  # a file that lies there already is verified too
-        return official.official_file(name)
+    if local is None or local in (official.download_of(name), official.converted_of(name)):
+        return official.official_file(name)  # a file that lies there already is verified too
     log.info("%s: taken from %s", name, local)
     return local
 

@@ -27,7 +27,8 @@ class Teacher:
 
     Called with a batch of tensors; `on_picture` takes one `uint8` picture.
     `run` takes and gives (N, 3, H, W) batches; tiles are `tile` input pixels with `overlap` more on each side and
-    begin at multiples of `multiple`.
+    begin at multiples of `multiple`. `source` says where the weights come from ("official file"), for people: which
+    teacher it is, is its `identity`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Teacher:
     half: bool = False
     overlap: int = CONTEXT
     multiple: int = 1
+    source: str = ""
 
     @property
     def identity(self) -> dict:

@@ -21,4 +21,5 @@ def run(chosen: Namespace) -> None:
             photos = data.div2k(name.removeprefix("div2k-"), chosen.source)
             print(f"{name}: {len(photos)} photographs in {photos[0].parent}")
         else:
-            print(f"{name}: {teacher.official_file(name)}")
+            path = teacher.official_file(name)
+            print(f"{name}: {path} ({teacher.source_of(path)})")
