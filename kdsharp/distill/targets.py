@@ -9,6 +9,7 @@ again, or made by several processes, ends with the same bytes as any other.
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import logging
 from collections import deque
@@ -23,7 +24,7 @@ import torch
 from tqdm.auto import tqdm
 
 from kdsharp import data, recipes
-from kdsharp.degradation import degrade
+from kdsharp.degradation import Degraded, degrade
 from kdsharp.disk import files, identity, parallel
 from kdsharp.distill import shards
 from kdsharp.distill.shards import Crops
@@ -172,22 +173,52 @@ def crops_of(
 
     `image` is what `data.read_for` gives of it. Every random choice follows from (store.seed, number) alone.
     """
-    size = store.crop
-    generator = torch.Generator().manual_seed(store.seed * 1_000_003 + number)
     found: dict[str, list[np.ndarray]] = {}
+    with torch.no_grad():
+        for hr, degraded in _groups(number, image, degradation, store, device):
+            batch = {"hr": hr[:, :3], "input": degraded.input}
+            if teacher is not None:
+                batch["target"] = target_for(teacher, degraded.small, (store.crop, store.crop))
+            for name, tensor in batch.items():
+                found.setdefault(name, []).append(_to_uint8(tensor))
+    return {name: np.concatenate(groups) for name, groups in found.items()}
+
+
+@torch.no_grad()
+def answer_to(
+    index: int, made: TargetStore, photos: list[Path], degradation: Degradation, teacher: Teacher, device: str
+) -> np.ndarray:
+    """What a teacher answers to one crop of a store that was `made` without it, `uint8` RGB.
+
+    The other arguments are those that the store was made with: its crop is made once more, since the frame that a
+    teacher gets is not kept. Raises KdsharpError if they give another crop.
+    """
+    settings = made.about["made_from"]["store"]
+    store = Store(**settings | {"reductions": tuple(settings["reductions"])})
+    used = [(number, photo) for number, photo in enumerate(photos) if photo.name not in made.about["skipped"]]
+    number, photo = used[index // store.crops_per_photo]
+    group, place = divmod(index % store.crops_per_photo, store.group)
+    groups = _groups(number, data.read_for(photo, degradation), degradation, store, device)
+    hr, degraded = next(itertools.islice(groups, group, None))
+    if not np.array_equal(_to_uint8(hr[place : place + 1, :3])[0], made.hr[index]):
+        raise KdsharpError(
+            f"{made.folder} was made from other photographs: give those that it was made from."
+        )
+    target = target_for(teacher, degraded.small[place : place + 1], (store.crop, store.crop))
+    return _to_uint8(target)[0]
+
+
+def _groups(
+    number: int, image: np.ndarray, degradation: Degradation, store: Store, device: str
+) -> Iterator[tuple[torch.Tensor, Degraded]]:
+    """The originals of each group of crops of photo `number`, a batch, and what becomes of them."""
+    generator = torch.Generator().manual_seed(store.seed * 1_000_003 + number)
     for first in range(0, store.crops_per_photo, store.group):
         group = min(store.group, store.crops_per_photo - first)
         reduced = _reduce(image, store, generator)
-        crops = [_random_crop(reduced, size, generator) for _ in range(group)]
+        crops = [_random_crop(reduced, store.crop, generator) for _ in range(group)]
         hr = torch.cat([data.to_tensor(crop) for crop in crops]).to(device)
-        with torch.no_grad():
-            degraded = degrade(hr, degradation, generator)
-            batch = {"hr": hr[:, :3], "input": degraded.input}
-            if teacher is not None:
-                batch["target"] = target_for(teacher, degraded.small, (size, size))
-        for name, tensor in batch.items():
-            found.setdefault(name, []).append(_to_uint8(tensor))
-    return {name: np.concatenate(groups) for name, groups in found.items()}
+        yield hr, degrade(hr, degradation, generator)
 
 
 def _read_ahead(

@@ -65,7 +65,8 @@ def train(
 ) -> TrainingResult:
     """Train `recipe.student` on a target store, or go on with the run that `folder` holds.
 
-    Writes `last.pt` (to resume), `validation-STEP.png`, `history.json` and at the end `student.safetensors`.
+    Writes `last.pt` (to resume), `validation-STEP.png` (the first of step 0), `history.json` and at the end
+    `student.safetensors`.
     `vgg` are the weights of a perceptual term (see `perceptual.Perceptual`; None: a file at hand, else torchvision's);
     `teacher_network` is needed when the recipe has a feature term (see `features.FeatureMatch`).
     `on_progress` gets each row of the history; raising KeyboardInterrupt in it, or pressing stop, leaves a checkpoint
@@ -131,6 +132,8 @@ def _loop(
 ) -> None:
     """Learn from batch after batch, and validate and save as often as the recipe says."""
     settings, is_first = run.recipe.training, parallel.rank() == 0
+    if is_first and learner.step == 0:  # the film's first picture: a student that knows nothing yet
+        validate(learner.average, run.validation, run.folder, 0)
     began = saved = time.monotonic()
     recent: list[float] = []  # losses since the last validation
     with tqdm(

@@ -2,7 +2,7 @@
 
 from kdsharp.evaluate.benchmarks import benchmark_rows, bicubic_benchmark, network_benchmark
 from kdsharp.evaluate.classic import bicubic_shrink, bicubic_upscale, unsharp
-from kdsharp.evaluate.metrics import METRICS, SSIM_WINDOW, compare, luma, psnr, ssim
+from kdsharp.evaluate.metrics import METRICS, SSIM_WINDOW, compare, luma, psnr, share_of_the_way, ssim
 from kdsharp.evaluate.photographs import (
     Upscaler,
     degraded_photo,
@@ -10,11 +10,13 @@ from kdsharp.evaluate.photographs import (
     format_table,
     teacher_picture,
 )
+from kdsharp.evaluate.score_card import Measure, measures_at_hand, score_card
 from kdsharp.evaluate.tables import text_table
 
 __all__ = [
     "METRICS",
     "SSIM_WINDOW",
+    "Measure",
     "Upscaler",
     "benchmark_rows",
     "bicubic_benchmark",
@@ -25,8 +27,11 @@ __all__ = [
     "evaluate_student",
     "format_table",
     "luma",
+    "measures_at_hand",
     "network_benchmark",
     "psnr",
+    "score_card",
+    "share_of_the_way",
     "ssim",
     "teacher_picture",
     "text_table",

@@ -45,6 +45,23 @@ def ssim(first: np.ndarray, second: np.ndarray, border: int = 0, channel: str = 
     return float(np.mean(similar / ((mean_one**2 + mean_two**2 + c1) * (variances + c2))))
 
 
+def share_of_the_way(student: np.ndarray, given: np.ndarray, target: np.ndarray) -> float:
+    """How far a student has come from what it is `given` to its teacher's picture, the `target`: pictures of one shape.
+
+    1 - mean|student - target| / mean|given - target|: 0 for a student that does nothing, 1 for one that is the teacher,
+    negative for one that goes elsewhere. Raises KdsharpError where the target is what was given: there is no way.
+    """
+    student, given, target = (np.asarray(picture, np.float64) for picture in (student, given, target))
+    if not student.shape == given.shape == target.shape:
+        raise KdsharpError(
+            f"Cannot compare pictures of {student.shape}, {given.shape} and {target.shape}: bring them to one size."
+        )
+    whole = np.abs(given - target).mean()
+    if whole == 0:
+        raise KdsharpError("The target is what was given: there is no way to go, and no share of it.")
+    return float(1 - np.abs(student - target).mean() / whole)
+
+
 def compare(
     hr: np.ndarray,
     candidates: dict[str, np.ndarray],

@@ -1,4 +1,4 @@
-"""Curves of a training: the loss, its terms, and the validation."""
+"""Curves of a training: the loss, its terms, and the validation; and of several students beside each other."""
 
 import matplotlib
 import numpy as np
@@ -6,7 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kdsharp.course.figures.style import COLOURS, MAX_WIDTH, THREAD, canvas, plain_numbers
+from kdsharp.course.figures.style import (
+    COLOURS,
+    MAX_WIDTH,
+    NOTHING,
+    THREAD,
+    canvas,
+    colours_of,
+    plain_numbers,
+)
 from kdsharp.errors import KdsharpError
 
 # The whole loss and its terms (the settings of `recipes.Losses`): each looks alike in every figure.
@@ -25,11 +33,12 @@ _TERMS = {
 _NO_TERMS = ("step", "lr", "val_psnr")  # what else stands in a row
 
 
-def curves(history: list[dict], title: str = "") -> Figure:
+def curves(history: list[dict], title: str = "", nothing: float | None = None) -> Figure:
     """Training loss and all its terms, named at their ends, and validation PSNR (dB) over the steps.
 
     `history` is what training returns: at least one row with `step`, `loss`, `val_psnr`, and the terms it used. The
-    axis of the loss is logarithmic where its terms differ much: the share of one may be a hundredth.
+    axis of the loss is logarithmic where its terms differ much: the share of one may be a hundredth. `nothing` is the
+    validation of doing nothing (`distill.doing_nothing`), a line to be above.
     """
     if not history:
         raise KdsharpError("The history is empty: train for at least one validation first.")
@@ -47,10 +56,58 @@ def curves(history: list[dict], title: str = "") -> Figure:
             left.set_ylim(0, None)
         right.plot(steps, [row["val_psnr"] for row in history], color=COLOURS[0], marker="o", markersize=4)
         right.set(xlabel="step", ylabel="PSNR in dB", title="validation (held-out crops)")
+        if nothing is not None:
+            right.axhline(nothing, color=COLOURS[6], linewidth=1)
+            right.annotate(
+                NOTHING,
+                (1, nothing),
+                (-2, 3),
+                xycoords=right.get_yaxis_transform(),
+                textcoords="offset points",
+                ha="right",
+            )
         for axis in (left, right):
             axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axis.grid(alpha=0.3)
         _name_ends(left)
+    return figure
+
+
+def learning(
+    histories: dict[str, list[dict]],
+    nothing: float,
+    teachers: dict[str, float] | None = None,
+    title: str = "",
+) -> Figure:
+    """How several students learn: what each gains over doing nothing in its validations, dB over the steps.
+
+    `histories` are what training returns, by the student's name; `nothing` (`distill.doing_nothing`) and `teachers`, by
+    the name of their student, are PSNR in dB on the same crops. A teacher's line is dashed, in its student's colour.
+    """
+    if not all(histories.values()) or not histories:
+        raise KdsharpError("A history is empty: train each student for at least one validation first.")
+    teachers = teachers or {}
+    colours = colours_of([*histories, *teachers])
+    with canvas(MAX_WIDTH, 4.2, title) as (figure, (axis,)):
+        last = max(rows[-1]["step"] for rows in histories.values())
+        axis.plot([0, last], [0, 0], color=COLOURS[6], linewidth=1, label=NOTHING)
+        for name, rows in histories.items():
+            steps, gains = zip(*((row["step"], row["val_psnr"] - nothing) for row in rows), strict=True)
+            axis.plot(steps, gains, color=colours[name], marker="o", markersize=4, label=name)
+        for name, value in teachers.items():
+            gain = [value - nothing] * 2
+            axis.plot(
+                [0, last],
+                gain,
+                "--",
+                color=colours[name],
+                linewidth=1.2,
+                label=f"{name}: its teacher",
+            )
+        axis.set(xlabel="step", ylabel="gain over doing nothing, dB (PSNR)", xlim=(0, last))
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axis.grid(alpha=0.3)
+        _name_ends(axis)
     return figure
 
 

@@ -4,7 +4,7 @@ A notebook shows a figure about 900 pixels wide, whatever its width in inches, s
 width: no label is shown smaller than 9 points.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 # Those of Okabe and Ito (2008), which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+# A colour for each character of student, everywhere: grey, blue and orange stay apart in print and for every eye.
+CHARACTERS = {"alone": "#7F7F7F", "fidelity": COLOURS[0], "perceptual": COLOURS[1]}
+NOTHING = "doing nothing"
 MAX_WIDTH = 10.0  # inches; what is wider only gets smaller type in a notebook
 SHOWN_WIDTH = 900 / 96  # inches: 900 pixels of a notebook's page
 MIN_POINTS = 9.0  # the smallest type, as shown
@@ -30,6 +33,16 @@ THREAD = {"arrowstyle": "-", "color": "0.5", "linewidth": 0.8, "shrinkA": 0, "sh
 def points(width: float) -> float:
     """The size of type, in points, that a figure of `width` inches needs to be read at a notebook's width."""
     return max(10.0, 1.05 * MIN_POINTS * width / SHOWN_WIDTH)
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name: its character's where that is part of it ("student-fidelity"), else a free one.
+
+    Doing nothing is black.
+    """
+    free = iter([*COLOURS[2:6], *COLOURS] * 9)
+    known = CHARACTERS | {NOTHING: COLOURS[6]}
+    return {name: next((known[key] for key in known if key in name), None) or next(free) for name in names}
 
 
 @contextmanager
@@ -76,6 +89,24 @@ def canvas(width: float, height: float, title: str, columns: int = 1) -> Iterato
         yield figure, axes[0]
         for axis in axes[0]:  # ticks are made when drawn, which is outside this style
             axis.tick_params(labelsize=size)
+
+
+@contextmanager
+def canvas_grid(width: float, size: tuple[int, int], title: str) -> Iterator[tuple[Figure, np.ndarray]]:
+    """A figure of `width` inches with rows and columns (`size`) of square axes for pictures, without ticks."""
+    rows, columns = size
+    with styled(width) as points_:
+        title = wrapped(title, 0.95 * width, points_ + 2, "bold")
+        height = rows * (width - 0.4) / columns + 0.35 * rows + (points_ + 2) / 50 * len(title.splitlines())
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(width, height), squeeze=False, layout="compressed"
+        )
+        if title:
+            figure.suptitle(title)
+        for axis in axes.flat:
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+        yield figure, axes
 
 
 def wrapped(text: str, inches: float, size: float, weight: str = "normal") -> str:

@@ -4,6 +4,7 @@ A panel shows its picture as a plain figure where there is no front end, and as 
 """
 
 from kdsharp.course.panels.degradation import degradation_panel
+from kdsharp.course.panels.film import film_panel
 from kdsharp.course.panels.hyperparameters import hyperparameter_panel
 from kdsharp.course.panels.panel import Panel, choice, slider
 from kdsharp.course.panels.preference import opinions, preference_panel
@@ -16,6 +17,7 @@ __all__ = [
     "choice",
     "comparison_viewer",
     "degradation_panel",
+    "film_panel",
     "hyperparameter_panel",
     "opinions",
     "preference_panel",
