@@ -1,7 +1,7 @@
 """PSNR and SSIM as the literature takes them, and honest tables beside doing nothing."""
 
 from kdsharp.evaluate.benchmarks import benchmark_rows, bicubic_benchmark, network_benchmark
-from kdsharp.evaluate.classic import bicubic_shrink, bicubic_upscale, unsharp
+from kdsharp.evaluate.classic import best_unsharp, bicubic_shrink, bicubic_upscale, unsharp
 from kdsharp.evaluate.metrics import METRICS, SSIM_WINDOW, compare, luma, psnr, share_of_the_way, ssim
 from kdsharp.evaluate.photographs import (
     Upscaler,
@@ -19,6 +19,7 @@ __all__ = [
     "Measure",
     "Upscaler",
     "benchmark_rows",
+    "best_unsharp",
     "bicubic_benchmark",
     "bicubic_shrink",
     "bicubic_upscale",

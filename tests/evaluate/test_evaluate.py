@@ -150,6 +150,12 @@ def test_basicsr_agrees(picture: np.ndarray) -> None:
         assert ours(soft, picture, 4) == pytest.approx(expected, abs=2e-3)
 
 
+def test_the_best_unsharp_mask_finds_the_one_that_was_applied() -> None:
+    photo = data.read_image(data.embedded_photos("val")[1])[:120, :120]
+    (radius, amount), score = evaluate.best_unsharp([(evaluate.unsharp(photo, 2.0, 1.0), photo)])
+    assert (radius, amount) == (2.0, 1.0) and score == float("inf")
+
+
 def test_unsharp_helps_a_mild_blur(picture: np.ndarray) -> None:
     soft = evaluate.unsharp(picture, 1.0, -0.6)
     sharpened = evaluate.unsharp(soft, 1.5, 0.7)
