@@ -181,6 +181,16 @@ def test_rows_compare_with_hr_and_with_the_teacher() -> None:
     assert "input (nothing)" in evaluate.format_table(rows)
 
 
+def test_methods_are_measured_under_their_names() -> None:
+    photos, call = data.embedded_photos("val")[:1], recipes.fixed_call()
+    methods = {"as it came": lambda image: image, "softer": lambda image: evaluate.unsharp(image, 1.0, -0.6)}
+    rows = evaluate.evaluate_methods(methods, photos, call, max_side=160)
+    hr, received, _ = evaluate.degraded_photo(photos[0], call, 0, 160)
+    expected = [evaluate.psnr(method(received), hr) for method in methods.values()]
+    assert [row["method"] for row in rows] == list(methods)
+    assert [row["psnr_y"] for row in rows] == pytest.approx(expected) and expected[0] > expected[1]
+
+
 def test_references_add_their_columns(picture: np.ndarray) -> None:
     soft = evaluate.unsharp(picture, 1.0, -0.6)
     rows = evaluate.compare(picture, {"soft": soft, "guide": picture[::-1]}, {"guide": soft}, border=2)
