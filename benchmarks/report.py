@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 CEILING = "call-ceiling"
 CALLERS = ("call-s", "call-s-perceptual", "call-m", "call-m-perceptual", CEILING)
 UPSCALERS = ("x2-s", "x4-s")
-RADII, AMOUNTS = (0.7, 1.0, 1.5, 2.0, 3.0), (0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0)
 FLICKER_FRAMES = 60
 NIQE_SIDE = 768  # the middle of a picture: statistics of 64 blocks, in a second
 
@@ -164,22 +163,6 @@ SECTIONS: dict[str, Callable[[Path], list[dict]]] = {
 }
 
 
-def best_unsharp(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[tuple[float, float], float]:
-    """((radius, amount), mean PSNR on Y in dB) of the unsharp mask that scores best on (original, frame) pairs.
-
-    It is searched on the very pictures that it is measured on, which favours it: a fair rival has to be beaten so.
-    """
-    scores = {
-        (radius, amount): float(
-            np.mean([evaluate.psnr(evaluate.unsharp(frame, radius, amount), hr) for hr, frame in pairs])
-        )
-        for radius in RADII
-        for amount in AMOUNTS
-    }
-    best = max(scores, key=scores.__getitem__)
-    return best, scores[best]
-
-
 def format_table(rows: list[dict]) -> str:
     """Rows of one section as aligned text, one column per key."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
@@ -203,7 +186,7 @@ def _published(names: tuple[str, ...]) -> dict[str, Callable]:
 
 def _classic(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Callable]:
     """Doing nothing, and the unsharp mask that suits these pictures best."""
-    (radius, amount), _ = best_unsharp(pairs)
+    (radius, amount), _ = evaluate.best_unsharp(pairs)
     mask = partial(evaluate.unsharp, radius=radius, amount=amount)
     return {"nothing": lambda frame: frame, f"best unsharp ({radius}, {amount})": mask}
 

@@ -27,6 +27,7 @@ AUTO = "auto"
 DRIVE = Path("/content/drive/MyDrive/kdsharp")  # on Colab, once Google Drive is mounted
 KAGGLE = Path("/kaggle/working")  # what Kaggle keeps of a notebook
 _REMEMBERED = "kdsharp.json"
+_STUDENT = "student.safetensors"  # in the folder of a run
 _NO_GPU = "no GPU is here"
 
 
@@ -62,6 +63,17 @@ class Start:
         if why:
             print(why)
         return replace(recipe, teacher=chosen)
+
+    def characters(self, run: str = "student") -> dict[str, Path]:
+        """The files of notebook 05's three students that are here or kept (and brought back), by character.
+
+        Their runs are called `run`-alone, `run`-fidelity and `run`-perceptual.
+        """
+        names = recipes.characters(recipes.preset(self.system, self.profile))
+        paths = {name: self.folder(f"{run}-{name}") / _STUDENT for name in names}
+        for path in paths.values():
+            keep.fetch(path)
+        return {name: path for name, path in paths.items() if path.exists()}
 
     def photos(self, split: str) -> list[Path]:
         """This profile's photographs to learn from (`train`), or held out (`val`); downloads what is missing."""
@@ -121,7 +133,7 @@ def begin(
         _remember(kept, chosen)
     suffix = "" if chosen == "quick" else f"-{chosen}"
     course = files.work_dir() / "course"
-    student = course / f"{run}{suffix}" / "student.safetensors"
+    student = course / f"{run}{suffix}" / _STUDENT
     keep.fetch(student)  # training brings back the rest of its run itself
     keep.fetch_all(course / "results")
     published = recipes.published_for(system)

@@ -1,12 +1,13 @@
 """PSNR and SSIM as the literature takes them, what an eye would say, and honest tables beside doing nothing."""
 
 from kdsharp.evaluate.benchmarks import benchmark_rows, bicubic_benchmark, network_benchmark
-from kdsharp.evaluate.classic import bicubic_shrink, bicubic_upscale, unsharp
+from kdsharp.evaluate.classic import best_unsharp, bicubic_shrink, bicubic_upscale, unsharp
 from kdsharp.evaluate.metrics import METRICS, SSIM_WINDOW, compare, luma, psnr, share_of_the_way, ssim
 from kdsharp.evaluate.perception import jod, jod_of_video, perception_at_hand, ssimulacra2
 from kdsharp.evaluate.photographs import (
     Upscaler,
     degraded_photo,
+    evaluate_methods,
     evaluate_student,
     format_table,
     teacher_picture,
@@ -20,11 +21,13 @@ __all__ = [
     "Measure",
     "Upscaler",
     "benchmark_rows",
+    "best_unsharp",
     "bicubic_benchmark",
     "bicubic_shrink",
     "bicubic_upscale",
     "compare",
     "degraded_photo",
+    "evaluate_methods",
     "evaluate_student",
     "format_table",
     "jod",

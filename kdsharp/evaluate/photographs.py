@@ -44,8 +44,6 @@ def evaluate_student(
     Returns one row per method with the keys of `METRICS` (those against the teacher only where there is one), and
     `max_side` (pixels) where one is set. Raises KdsharpError if there is no photograph.
     """
-    if not photos:
-        raise KdsharpError("There is no photograph to evaluate on: give at least one.")
     scale = scale_of(degradation)
 
     def enlarged(image: np.ndarray) -> np.ndarray:
@@ -56,6 +54,21 @@ def evaluate_student(
         "unsharp mask": lambda image: unsharp(enlarged(image)),
         "student": student,
     } | (others or {})
+    return evaluate_methods(methods, photos, degradation, seed, teacher, max_side)
+
+
+def evaluate_methods(
+    methods: dict[str, Upscaler],
+    photos: list[Path],
+    degradation: Degradation,
+    seed: int = 0,
+    teacher: Teacher | None = None,
+    max_side: int | None = None,
+) -> list[dict]:
+    """Mean PSNR and SSIM over photographs of methods by name; arguments, rows and errors as of `evaluate_student`."""
+    if not photos:
+        raise KdsharpError("There is no photograph to evaluate on: give at least one.")
+    scale = scale_of(degradation)
     scores: dict[str, list[dict]] = {}
     limit = {"max_side": _whole(max_side, scale)} if max_side else {}
     for number, path in enumerate(photos):

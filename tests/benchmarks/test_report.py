@@ -46,12 +46,6 @@ def test_calls_are_what_evaluate_measures(small_assets: Path, monkeypatch: pytes
     assert unsharp["psnr_y"] >= expected[1]["psnr_y"], "the best unsharp mask loses to the plain one"
 
 
-def test_the_best_unsharp_mask_finds_the_one_that_was_applied() -> None:
-    photo = data.read_image(data.embedded_photos("val")[1])[:120, :120]
-    (radius, amount), score = report.best_unsharp([(evaluate.unsharp(photo, 2.0, 1.0), photo)])
-    assert (radius, amount) == (2.0, 1.0) and score == float("inf")
-
-
 def test_report_writes_section_by_section_and_keeps_the_others(
     small_assets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

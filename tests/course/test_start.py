@@ -149,6 +149,18 @@ def test_the_photographs_are_those_of_the_profile() -> None:
     assert here.photos("val") == data.embedded_photos("val") != here.photos("train")
 
 
+def test_the_three_students_are_found_here_and_in_the_kept_folder(own_root: Path) -> None:
+    course = Path("build") / "course"
+    put(own_root / "drive" / course / "student-alone-medium" / "student.safetensors", b"kept")
+    here = start.begin("medium", str(own_root / "drive"))
+    faithful = put(own_root / course / "student-fidelity-medium" / "student.safetensors")
+    put(own_root / course / "student-perceptual" / "student.safetensors")  # of `quick`
+    found = here.characters()
+    assert list(found) == ["alone", "fidelity"] and found["fidelity"] == faithful
+    assert found["alone"].read_bytes() == b"kept" and own_root / course in found["alone"].parents
+    assert here.characters("other") == {}
+
+
 @pytest.mark.heavy
 def test_the_toolbox_is_one_import_and_loads_what_is_asked_for() -> None:
     program = (

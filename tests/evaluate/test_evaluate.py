@@ -150,6 +150,12 @@ def test_basicsr_agrees(picture: np.ndarray) -> None:
         assert ours(soft, picture, 4) == pytest.approx(expected, abs=2e-3)
 
 
+def test_the_best_unsharp_mask_finds_the_one_that_was_applied() -> None:
+    photo = data.read_image(data.embedded_photos("val")[1])[:120, :120]
+    (radius, amount), score = evaluate.best_unsharp([(evaluate.unsharp(photo, 2.0, 1.0), photo)])
+    assert (radius, amount) == (2.0, 1.0) and score == float("inf")
+
+
 def test_unsharp_helps_a_mild_blur(picture: np.ndarray) -> None:
     soft = evaluate.unsharp(picture, 1.0, -0.6)
     sharpened = evaluate.unsharp(soft, 1.5, 0.7)
@@ -173,6 +179,16 @@ def test_rows_compare_with_hr_and_with_the_teacher() -> None:
     assert by_name["student"] == by_name["input (nothing)"] | {"method": "student"}
     assert "psnr_y_teacher" in by_name["student"] and "psnr_y_teacher" not in by_name["teacher"]
     assert "input (nothing)" in evaluate.format_table(rows)
+
+
+def test_methods_are_measured_under_their_names() -> None:
+    photos, call = data.embedded_photos("val")[:1], recipes.fixed_call()
+    methods = {"as it came": lambda image: image, "softer": lambda image: evaluate.unsharp(image, 1.0, -0.6)}
+    rows = evaluate.evaluate_methods(methods, photos, call, max_side=160)
+    hr, received, _ = evaluate.degraded_photo(photos[0], call, 0, 160)
+    expected = [evaluate.psnr(method(received), hr) for method in methods.values()]
+    assert [row["method"] for row in rows] == list(methods)
+    assert [row["psnr_y"] for row in rows] == pytest.approx(expected) and expected[0] > expected[1]
 
 
 def test_references_add_their_columns(picture: np.ndarray) -> None:
