@@ -22,6 +22,8 @@ EXTRAS = {
     "waitress": "web",
     "werkzeug": "web",
     "openvino": "openvino",
+    "pycvvdp": "perception",
+    "ssimulacra2": "perception",
     "spandrel_extra_arches": "restormer",
 }
 

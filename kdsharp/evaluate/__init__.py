@@ -1,8 +1,9 @@
-"""PSNR and SSIM as the literature takes them, and honest tables beside doing nothing."""
+"""PSNR and SSIM as the literature takes them, what an eye would say, and honest tables beside doing nothing."""
 
 from kdsharp.evaluate.benchmarks import benchmark_rows, bicubic_benchmark, network_benchmark
 from kdsharp.evaluate.classic import bicubic_shrink, bicubic_upscale, unsharp
 from kdsharp.evaluate.metrics import METRICS, SSIM_WINDOW, compare, luma, psnr, share_of_the_way, ssim
+from kdsharp.evaluate.perception import jod, jod_of_video, perception_at_hand, ssimulacra2
 from kdsharp.evaluate.photographs import (
     Upscaler,
     degraded_photo,
@@ -26,13 +27,17 @@ __all__ = [
     "degraded_photo",
     "evaluate_student",
     "format_table",
+    "jod",
+    "jod_of_video",
     "luma",
     "measures_at_hand",
     "network_benchmark",
+    "perception_at_hand",
     "psnr",
     "score_card",
     "share_of_the_way",
     "ssim",
+    "ssimulacra2",
     "teacher_picture",
     "text_table",
     "unsharp",
