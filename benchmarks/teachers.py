@@ -2,8 +2,8 @@
 
     python -m benchmarks.teachers
 
-The frame is degraded as a call that is shrunk twice and coded as JPEG of quality 70. The weights are fetched if need be;
-figures/README.md says where the photograph comes from.
+The frame is degraded as a call that is shrunk twice and coded as JPEG of quality 70. The weights are fetched if need
+be; figures/README.md says where the photograph comes from.
 """
 
 import argparse

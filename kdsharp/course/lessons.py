@@ -1,4 +1,4 @@
-"""What several notebooks need beside the face: a photograph, teachers, a fixed degradation, all GPUs, what was recorded."""
+"""What several notebooks need beside the face: a photograph, teachers, a degradation, all GPUs, what was recorded."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ from kdsharp import data, evaluate, recipes
 from kdsharp.degradation import Degraded, degrade
 from kdsharp.disk import files, parallel
 from kdsharp.recipes import Degradation
-from kdsharp.teacher import Teacher, choose, load_teacher
+from kdsharp.teacher import OFFICIAL, Teacher, at_hand, choose, load_teacher
 
 SIDES = 8  # pixels: every degradation of the course divides sides that are multiples of it
 
@@ -36,6 +36,8 @@ def load_teachers(names: Iterable[str], device: str = "cpu") -> dict[str, Teache
     """Teachers by name, fetched if need be; one that no source gives is left out, and a printed line says why."""
     loaded = {}
     for name in names:
+        if name in OFFICIAL and name not in at_hand():
+            print(f"{name} is fetched, once ...")
         chosen, why = choose(name)
         if why is None:
             loaded[name] = load_teacher(chosen, device)

