@@ -208,7 +208,9 @@ def _publish(run: _Run, learner: Learner) -> TrainingResult:
     """Write the student as it is used, with its last scores and where its teacher's weights came from."""
     path, history = run.folder / "student.safetensors", learner.history
     if parallel.rank() == 0:
-        checkpoints.save(path, learner.average, run.recipe, **(history[-1] if history else {}), **run.recorded)
+        checkpoints.save(
+            path, learner.average, run.recipe, **(history[-1] if history else {}), **run.recorded
+        )
         keep.store(path)
     parallel.wait()
     return TrainingResult(learner.average.eval(), history, path)
