@@ -45,7 +45,7 @@ class TargetStore:
 
     `input` is smaller than `hr` by the scale in an upscaling task. `target` is None in a store without teacher.
     `about` tells what the store was made from (see `describe`), the count of crops and, by name, the photos that were
-    skipped.
+    skipped; `teacher_source`, where the teacher's weights came from, if whoever made the store knew it.
     """
 
     folder: Path
@@ -87,7 +87,7 @@ def build(
         files.only_one(folder) if parallel.rank() == 0 else contextlib.nullcontext(),
         tqdm(total=len(photos), desc="targets", unit="photo", disable=parallel.rank() > 0) as progress,
     ):
-        _claim(folder, wanted)
+        _claim(folder, wanted, {"teacher_source": teacher.source} if teacher and teacher.source else {})
         for number in mine:
             start = number * PHOTOS_PER_SHARD
             some = photos[start : start + PHOTOS_PER_SHARD]
@@ -153,6 +153,8 @@ def open_store(folder: Path) -> TargetStore:
         "count": sum(shard.count for shard in opened),
         "skipped": {name: why for shard in opened for name, why in shard.skipped.items()},
     }
+    if source := files.read_json(folder / "store.json").get("teacher_source"):
+        about["teacher_source"] = source
     if not about["count"]:
         raise KdsharpError(
             f"None of the {photos} photos could be used: {'; '.join(about['skipped'].values())}"
@@ -269,11 +271,11 @@ def _sizes(crop: int, scale: int, with_target: bool) -> dict[str, int]:
     return {"hr": crop, "input": crop // scale} | ({"target": crop} if with_target else {})
 
 
-def _claim(folder: Path, wanted: dict) -> None:
-    """Write what the store is made from, or see that it is the same."""
+def _claim(folder: Path, wanted: dict, told: dict) -> None:
+    """Write what the store is made from, and what else is `told` of it; or see that it is made from the same."""
     found = _description_of(folder)
     if found is None:
-        files.write_json(folder / "store.json", {"made_from": wanted})
+        files.write_json(folder / "store.json", {"made_from": wanted} | told)
     elif found != wanted:
         others = " and ".join(identity.differences(found, wanted))
         raise KdsharpError(f"{folder} holds targets of another {others}: choose another folder or delete it.")

@@ -50,6 +50,7 @@ class _Run:
     made_from: runs.Origin
     validation: TargetStore
     perceptual: Perceptual | None
+    recorded: dict[str, str]
 
 
 def train(
@@ -84,9 +85,9 @@ def train(
     with files.only_one(folder) if parallel.rank() == 0 else contextlib.nullcontext():
         perceptual = Perceptual(vgg, depth=recipe.losses.vgg) if "vgg" in needs else None
         inside = teacher_network if "features" in needs else None
-        run = _Run(
-            recipe, folder, _made_from(recipe, store, validation, perceptual, inside), validation, perceptual
-        )
+        made_from = _made_from(recipe, store, validation, perceptual, inside)
+        recorded = {key: store.about[key] for key in ("teacher_source",) if key in store.about}
+        run = _Run(recipe, folder, made_from, validation, perceptual, recorded)
         learner = _begin_or_resume(run, device, inside)
         colour = learner.network.colour
         reader = Reader(
@@ -204,10 +205,12 @@ def _save(run: _Run, learner: Learner) -> None:
 
 
 def _publish(run: _Run, learner: Learner) -> TrainingResult:
-    """Write the student as it is used."""
+    """Write the student as it is used, with its last scores and where its teacher's weights came from."""
     path, history = run.folder / "student.safetensors", learner.history
     if parallel.rank() == 0:
-        checkpoints.save(path, learner.average, run.recipe, **(history[-1] if history else {}))
+        checkpoints.save(
+            path, learner.average, run.recipe, **(history[-1] if history else {}), **run.recorded
+        )
         keep.store(path)
     parallel.wait()
     return TrainingResult(learner.average.eval(), history, path)

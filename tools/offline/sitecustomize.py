@@ -47,6 +47,13 @@ def teachers(official: ModuleType) -> None:
         official.OFFICIAL[name] = dataclasses.replace(official.OFFICIAL[name], **facts)
 
 
+def packages(wheels: ModuleType) -> None:
+    def refuse_pip(wheel: object, path: Path) -> None:
+        raise AssertionError(f"the rehearsal has no stand-in for the package {wheel}")
+
+    wheels.ask_pip = refuse_pip
+
+
 def cifar10(cifar: ModuleType) -> None:
     sums = known["cifar"]
     batches = [f"data_batch_{number}" for number in range(1, 6)]
@@ -81,6 +88,7 @@ def short_presets(registry: ModuleType) -> None:
 
 CHANGES = {
     "kdsharp.data.photos": div2k,
+    "kdsharp.disk.wheels": packages,
     "kdsharp.recipes.registry": short_presets,
     "kdsharp.teacher.official": teachers,
     "torchvision.datasets.cifar": cifar10,

@@ -58,6 +58,17 @@ def recipe_of(chosen: Namespace) -> recipes.Recipe:
     return dataclasses.replace(recipe, teacher=chosen.teacher) if chosen.teacher else recipe
 
 
+def check_teacher(chosen: Namespace, recipe: recipes.Recipe) -> None:
+    """Raise KdsharpError if a teacher was named that the recipe's losses would never ask."""
+    from kdsharp.distill import losses
+
+    if chosen.teacher and not losses.needed(recipe.losses) & {"target", "vgg", "features"}:
+        raise KdsharpError(
+            f"{recipe.name} learns from the originals alone and would not ask {chosen.teacher}: add "
+            "--set losses.hr=0.5 losses.teacher=0.5, or other weights."
+        )
+
+
 def number(rule: checks.Rule) -> Callable[[str], float]:
     """What argparse turns an argument into: a number that `rule` allows."""
 

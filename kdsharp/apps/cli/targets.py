@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from kdsharp.apps.cli.arguments import Commands, add_device, add_recipe, command, recipe_of
+from kdsharp.apps.cli.arguments import Commands, add_device, add_recipe, check_teacher, command, recipe_of
 
 
 def add(commands: Commands) -> None:
@@ -20,6 +20,7 @@ def run(chosen: Namespace) -> None:
     from kdsharp.distill import pipeline, targets
 
     recipe = pipeline.for_folder(recipe_of(chosen), chosen.photos)
+    check_teacher(chosen, recipe)
     device = parallel.device(chosen.device)
     parts = ("train", "val") if recipes.trains_teacher(recipe) else ("train",)  # to validate it
     photos = pipeline.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=parts)

@@ -4,7 +4,16 @@ import dataclasses
 from argparse import Namespace
 from pathlib import Path
 
-from kdsharp.apps.cli.arguments import Commands, add_device, add_recipe, add_vgg, command, number, recipe_of
+from kdsharp.apps.cli.arguments import (
+    Commands,
+    add_device,
+    add_recipe,
+    add_vgg,
+    check_teacher,
+    command,
+    number,
+    recipe_of,
+)
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import checks
 
@@ -27,6 +36,7 @@ def run(chosen: Namespace) -> None:
     from kdsharp.distill import pipeline
 
     recipe = pipeline.for_folder(recipe_of(chosen), chosen.photos)
+    check_teacher(chosen, recipe)
     folder = chosen.folder or files.work_dir() / "train" / recipe.name
     held_out, parts = (0, ("train",)) if chosen.validation else (chosen.holdout, ("train", "val"))
     if chosen.photos and not (held_out or chosen.validation):
