@@ -19,7 +19,7 @@ def run(chosen: Namespace) -> None:
     from kdsharp.disk import parallel
     from kdsharp.distill import pipeline, targets
 
-    recipe = pipeline.for_folder(recipe_of(chosen), chosen.photos)
+    recipe = pipeline.at_hand(pipeline.for_folder(recipe_of(chosen), chosen.photos), chosen.profile)
     device = parallel.device(chosen.device)
     parts = ("train", "val") if recipes.trains_teacher(recipe) else ("train",)  # to validate it
     photos = pipeline.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=parts)
