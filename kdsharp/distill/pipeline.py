@@ -17,7 +17,7 @@ from kdsharp.distill import losses, precision, targets, training
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
 from kdsharp.recipes.degradations import Pairs
-from kdsharp.teacher import OFFICIAL, OWN, Teacher, load_teacher
+from kdsharp.teacher import OFFICIAL, Teacher, choose, load_teacher
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +97,11 @@ def at_hand(recipe: Recipe, profile: str) -> Recipe:
         return recipe
     if recipe.teacher not in OFFICIAL:
         return recipe
-    try:
-        load_teacher(recipe.teacher)
-    except KdsharpError as error:
-        log.warning("%s teaches instead of %s: %s", OWN, recipe.teacher, error)
-        return dataclasses.replace(recipe, teacher=OWN)
-    return recipe
+    name, why = choose(recipe.teacher)
+    if why is None:
+        return recipe
+    log.warning("%s teaches instead of %s: %s", name, recipe.teacher, why)
+    return dataclasses.replace(recipe, teacher=name)
 
 
 def _asks(recipe: Recipe) -> bool:

@@ -27,9 +27,9 @@ _SHORT_CIFAR = (
 )
 # The official teacher takes half a second a crop: few, small ones, of the calls that are usual (see `zoo`).
 _FEW_CROPS = (
-    'store={"crop": 96, "crops_per_photo": 32, "group": 2}',
+    'store={"crop": 96, "crops_per_photo": 24, "group": 2}',
     *("training.batch=16", "training.patch=64", "training.ema=0.98", "training.half_on_cpu=true"),
-    *("training.validate_every=60", "training.learning_rate=3e-3"),
+    *("training.steps=600", "training.validate_every=60", "training.learning_rate=3e-3"),
     *("degradation.shrink=[1.5, 3.0]", "degradation.usual=[1.5, 2.0, 3.0]", "degradation.usual_share=0.8"),
     *('degradation.filters=["area"]', "degradation.noise=[0.0, 0.0]", "degradation.jpeg=[50.0, 90.0]"),
 )

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import logging
+import os
 import pickle
 import tarfile
 from pathlib import Path
@@ -12,9 +13,9 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
-from kdsharp import data, distill, evaluate, recipes, student
+from kdsharp import data, distill, evaluate, recipes, student, teacher
 from kdsharp.apps.cli import main
-from kdsharp.degradation import degrade
+from kdsharp.degradation import degrade, degrade_picture
 from kdsharp.deploy import sharpen
 from kdsharp.disk import checkpoints, files
 from kdsharp.distill import pipeline, targets
@@ -66,6 +67,88 @@ def test_the_teacher_learns_first_by_the_same_loop(
     store = targets.open_store(tmp_path / "targets")
     assert store.target is not None and checkpoints.is_ours(tmp_path / "teacher" / "student.safetensors")
     assert checkpoints.recipe_of(tmp_path / "student.safetensors") == recipe
+
+
+NO_SOURCE = "no source gives it, and that is all"
+
+
+@pytest.fixture
+def no_source(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A machine to which nobody gives an official teacher; the names that were asked for."""
+    asked = []
+
+    def choose(name: str, instead: str = teacher.OWN) -> tuple[str, str]:
+        asked.append(name)
+        return instead, NO_SOURCE
+
+    monkeypatch.setattr(pipeline, "choose", choose)
+    return asked
+
+
+def test_quick_trains_without_any_source(
+    no_source: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the stand-in: said once, and named by all that is kept."""
+    recipe = recipes.override(recipes.preset("video-call", "quick"), TINY)
+    with caplog.at_level(logging.WARNING):
+        made = pipeline.train(recipe, photos(), tmp_path, "quick")
+    (said,) = [found.getMessage() for found in caplog.records if NO_SOURCE in found.getMessage()]
+    assert said == f"{teacher.OWN} teaches instead of RealESRGAN_x4plus: {NO_SOURCE}"
+    assert no_source == ["RealESRGAN_x4plus"]
+    kept = checkpoints.recipe_of(made.checkpoint)
+    assert kept == dataclasses.replace(recipe, teacher=teacher.OWN)
+    store = targets.open_store(tmp_path / "targets")
+    assert store.about["made_from"]["teacher"] == teacher.load_teacher(teacher.OWN).identity
+    again = pipeline.train(recipe, photos(), tmp_path, "quick")  # goes on with the same run
+    assert again.history == made.history
+
+
+def test_only_quick_takes_a_stand_in(no_source: list[str]) -> None:
+    for profile in ("medium", "full"):
+        recipe = recipes.preset("video-call", profile)
+        assert pipeline.at_hand(recipe, profile) == recipe
+    for name in ("mae", "self-teacher"):  # trained first, and none at all
+        recipe = recipes.preset(name, "quick")
+        assert pipeline.at_hand(recipe, "quick") == recipe
+    deaf = recipes.override(recipes.preset("video-call", "quick"), ["losses.hr=1", "losses.teacher=0"])
+    alone = dataclasses.replace(deaf, losses=dataclasses.replace(deaf.losses, perceptual=0.0))
+    assert pipeline.at_hand(alone, "quick") == alone  # nobody listens to it
+    assert no_source == []
+
+
+def test_the_command_line_says_who_teaches(
+    no_source: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, picture in enumerate(data.embedded_photos("train")[:2]):
+        data.write_image(tmp_path / "photos" / f"{number}.png", data.read_image(picture)[:200, :200])
+    command = ["train", "video-call", "--profile", "quick", "--photos", str(tmp_path / "photos")]
+    command += ["--holdout", "1", "--folder", str(tmp_path / "run"), "--set", *TINY]
+    assert main(command) == 0
+    assert checkpoints.recipe_of(tmp_path / "run" / "student.safetensors").teacher == teacher.OWN
+    store = [*command[1:7], "--folder", str(tmp_path / "store"), "--set", *TINY]
+    assert main(["targets", *store]) == 0
+    assert no_source == ["RealESRGAN_x4plus"] * 2
+
+
+@pytest.mark.heavy
+def test_quick_beats_the_best_unsharp_mask(tmp_path: Path) -> None:
+    """The fidelity student, 128 small crops and a minute old, on photographs that it never saw.
+
+    The mask's radius and amount are searched on those very photographs. KDSHARP_COURSE names a folder of the course
+    that holds this student already.
+    """
+    recipe = recipes.characters(recipes.preset("video-call", "quick"))["fidelity"]
+    made = Path(os.environ.get("KDSHARP_COURSE", "nowhere")) / "student-fidelity" / "student.safetensors"
+    if not made.is_file() or checkpoints.recipe_of(made) != recipe:
+        found = pipeline.photos_of(recipe, "quick")
+        made = pipeline.train(recipe, found, tmp_path, "quick").checkpoint
+    sharpen_it = sharpen.load_student(made, "cpu")
+    originals = [data.read_image(path) for path in data.embedded_photos("val")]
+    for call in ((2.0, 70), (3.0, 50)):
+        pairs = [(hr, degrade_picture(hr, recipes.fixed_call(*call))[1]) for hr in originals]
+        learnt = np.mean([evaluate.psnr(sharpen_it(frame), hr) for hr, frame in pairs])
+        _, best = evaluate.best_unsharp(pairs)
+        assert learnt > best, call
 
 
 @pytest.mark.heavy

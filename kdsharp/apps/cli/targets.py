@@ -21,6 +21,7 @@ def run(chosen: Namespace) -> None:
 
     recipe = pipeline.for_folder(recipe_of(chosen), chosen.photos)
     check_teacher(chosen, recipe)
+    recipe = pipeline.at_hand(recipe, chosen.profile)
     device = parallel.device(chosen.device)
     parts = ("train", "val") if recipes.trains_teacher(recipe) else ("train",)  # to validate it
     photos = pipeline.photos_of(recipe, chosen.profile, chosen.photos, held_out=0, parts=parts)
