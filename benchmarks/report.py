@@ -23,20 +23,21 @@ from kdsharp import data, evaluate, recipes
 from kdsharp.degradation import degrade
 from kdsharp.deploy.sharpen import engines_at_hand, load_student
 from kdsharp.disk import checkpoints, files
-from kdsharp.distill.perceptual import Perceptual, vgg_at_hand
 from kdsharp.errors import KdsharpError
 from kdsharp.evaluate import rulers
 from kdsharp.recipes.degradations import Blur, Degradation
 from kdsharp.student import load_network, parameters
-from kdsharp.teacher import load_teacher, target_for
+from kdsharp.teacher import choose, load_teacher, target_for
 
 log = logging.getLogger(__name__)
 
 CEILING = "call-ceiling"
 CALLERS = ("call-s", "call-s-perceptual", "call-m", "call-m-perceptual", CEILING)
 UPSCALERS = ("x2-s", "x4-s")
+TEACHERS = ("RealESRGAN_x4plus", "realesr-general-x4v3", "RealESRGAN_x4plus_anime_6B")
 FLICKER_FRAMES = 60
 NIQE_SIDE = 768  # the middle of a picture: statistics of 64 blocks, in a second
+EYE_SIDE = 384  # the middle of a picture, damaged by itself: small enough for the slowest teacher
 
 
 def run(assets: Path, sections: list[str] | None = None) -> Iterator[tuple[str, list[dict]]]:
@@ -52,14 +53,15 @@ def run(assets: Path, sections: list[str] | None = None) -> Iterator[tuple[str, 
 
 
 def calls(assets: Path) -> list[dict]:
-    """Fidelity at three calls on photos/val: PSNR and SSIM on Y, feature distance, gain and share of the ceiling."""
-    vgg = Perceptual(vgg_at_hand()) if vgg_at_hand() else None
+    """Three calls on photos/val: PSNR and SSIM on Y, gain and share of the ceiling; JOD and SSIMULACRA2 as `seen`."""
     students = _published(CALLERS)
     sizes = {name: {"parameters": parameters(load_network(name)[0])} for name in students}
     rows = []
     for call, (shrink, jpeg) in survey.CALLS.items():
         pairs = list(_pairs(assets / "photos" / "val", recipes.fixed_call(shrink, jpeg)))
-        measured = [_mean(name, method, pairs, vgg) for name, method in (_classic(pairs) | students).items()]
+        middles = list(_middles(assets / "photos" / "val", recipes.fixed_call(shrink, jpeg)))
+        methods = _classic(pairs) | students
+        measured = [_mean(name, method, pairs) | seen(method, middles) for name, method in methods.items()]
         nothing = measured[0]["psnr_y"]
         ceiling = next((row["psnr_y"] for row in measured if row["method"] == CEILING), None)
         for row in measured:
@@ -70,20 +72,47 @@ def calls(assets: Path) -> list[dict]:
     return rows
 
 
+def teachers(assets: Path) -> list[dict]:
+    """Real-ESRGAN on what the receiver of those calls decodes, brought back to the frame's size: as `seen`."""
+    rows = []
+    for name in TEACHERS:
+        there, why = choose(name)
+        if why:
+            log.warning("%s is not measured: %s", name, why)
+            continue
+        guide = load_teacher(there)
+        for call, (shrink, jpeg) in survey.CALLS.items():
+            damage = recipes.fixed_call(shrink, jpeg)
+            photos = data.list_photos(assets / "photos" / "val")
+            cuts = [evaluate.degraded_photo(path, damage, k, EYE_SIDE) for k, path in enumerate(photos)]
+            pictures = [
+                (hr, evaluate.teacher_picture(guide, small, hr)) for hr, _, small in tqdm(cuts, desc=name)
+            ]
+            measured = {"call": call, "shrink": shrink, "jpeg": jpeg, "method": name, "source": guide.source}
+            rows.append(measured | seen(lambda picture: picture, pictures))
+    return rows
+
+
 def clean(assets: Path) -> list[dict]:
     """What a sharp frame that needs no help goes through: PSNR and SSIM of every sharpener's answer to it."""
     photos = map(data.read_image, data.list_photos(assets / "photos" / "val"))
     originals = [(hr, hr) for hr in photos]
-    return [_mean(name, student, originals) for name, student in _published((*CALLERS, "blur-s")).items()]
+    middles = [(cut, cut) for cut in (data.centre(hr, EYE_SIDE) for hr, _ in originals)]
+    return [
+        _mean(name, student, originals) | seen(student, middles)
+        for name, student in _published((*CALLERS, "blur-s")).items()
+    ]
 
 
 def blurs(assets: Path) -> list[dict]:
     """Gaussian blur of sigma 0.5 to 2 without compression on photos/val: nothing, best unsharp mask, `blur-s`."""
     rows = []
     for sigma in (0.5, 1.0, 1.5, 2.0):
-        pairs = list(_pairs(assets / "photos" / "val", Blur("gaussian", (sigma, sigma))))
+        damage = Blur("gaussian", (sigma, sigma))
+        pairs = list(_pairs(assets / "photos" / "val", damage))
+        middles = list(_middles(assets / "photos" / "val", damage))
         rows += [
-            {"sigma": sigma} | _mean(name, method, pairs)
+            {"sigma": sigma} | _mean(name, method, pairs) | seen(method, middles)
             for name, method in (_classic(pairs) | _published(("blur-s",))).items()
         ]
     return rows
@@ -126,7 +155,10 @@ def imitation(assets: Path) -> list[dict]:
 
 
 def flicker(assets: Path) -> list[dict]:
-    """How much the error jumps between frames of the clips of people at a camera, at a call of (2, 70)."""
+    """How much the error jumps between frames of the clips of people at a camera, at a call of (2, 70), and JOD.
+
+    JOD is that of the middle 384 pixels.
+    """
     students = _published(CALLERS)
     guide = load_teacher("realesr-general-x4v3")
     rows = []
@@ -140,10 +172,11 @@ def flicker(assets: Path) -> list[dict]:
         videos = {"nothing": received, "unsharp mask": [evaluate.unsharp(frame) for frame in received]}
         videos |= {name: [student(frame) for frame in received] for name, student in students.items()}
         videos["teacher"] = taught
-        rows += [
-            {"clip": path.name, "method": name, "frames": len(hr), "flicker": rulers.flicker(video, hr)}
-            for name, video in videos.items()
-        ]
+        for name, video in videos.items():
+            rows.append(
+                {"clip": path.name, "method": name, "frames": len(hr), "flicker": rulers.flicker(video, hr)}
+            )
+            rows[-1] |= seen_video(video, hr, _rate(path))
     return rows
 
 
@@ -154,6 +187,7 @@ def categories(assets: Path) -> list[dict]:
 
 SECTIONS: dict[str, Callable[[Path], list[dict]]] = {
     "calls": calls,
+    "teachers": teachers,
     "clean": clean,
     "blurs": blurs,
     "benchmarks": benchmarks,
@@ -161,6 +195,26 @@ SECTIONS: dict[str, Callable[[Path], list[dict]]] = {
     "flicker": flicker,
     "categories": categories,
 }
+
+
+def seen(method: Callable, middles: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """JOD and SSIMULACRA2 of a method on (original, frame) pairs, and PSNR on Y of the same; {} without the extra.
+
+    The pairs are the middle 384 pixels of photographs, damaged by themselves: small enough for every teacher.
+    """
+    if not evaluate.perception_at_hand():
+        return {}
+    measures = {"psnr_y_middle": evaluate.psnr, "jod": evaluate.jod, "ssimulacra2": evaluate.ssimulacra2}
+    pictures = [(method(frame), hr) for hr, frame in middles]
+    return _means([{key: of(picture, hr) for key, of in measures.items()} for picture, hr in pictures])
+
+
+def seen_video(video: list[np.ndarray], originals: list[np.ndarray], rate: float) -> dict[str, float]:
+    """JOD of the middle 384 pixels of a video; {} without the extra."""
+    if not evaluate.perception_at_hand():
+        return {}
+    middles = [[data.centre(frame, EYE_SIDE) for frame in frames] for frames in (video, originals)]
+    return {"jod": evaluate.jod_of_video(*middles, rate)}
 
 
 def format_table(rows: list[dict]) -> str:
@@ -197,16 +251,18 @@ def _pairs(folder: Path, settings: Degradation) -> Iterator[tuple[np.ndarray, np
         yield evaluate.degraded_photo(path, settings, number)[:2]
 
 
-def _mean(
-    name: str, method: Callable, pairs: list[tuple[np.ndarray, np.ndarray]], vgg: Perceptual | None = None
-) -> dict:
+def _middles(folder: Path, settings: Degradation) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(original, received) of the middle of every photograph, as `seen` takes them."""
+    for number, path in enumerate(data.list_photos(folder)):
+        yield evaluate.degraded_photo(path, settings, number, EYE_SIDE)[:2]
+
+
+def _mean(name: str, method: Callable, pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict:
     """The mean scores of a method over pairs."""
     scores = []
     for hr, frame in tqdm(pairs, desc=name, leave=False):
         picture = method(frame)
         score = {"psnr_y": evaluate.psnr(picture, hr), "ssim_y": evaluate.ssim(picture, hr)}
-        if vgg:
-            score["vgg"] = rulers.feature_distance(picture, hr, vgg)
         try:
             score["niqe"] = rulers.niqe(data.centre(picture, NIQE_SIDE))
         except KdsharpError as error:  # no basicsr, or a small picture: the rest is measured
@@ -230,6 +286,15 @@ def _frames(path: Path, count: int) -> Iterator[np.ndarray]:
             if not good:
                 break
             yield data.crop_to_multiple(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), 4)
+    finally:
+        video.release()
+
+
+def _rate(path: Path) -> float:
+    """Frames a second of a video."""
+    video = cv2.VideoCapture(str(path))
+    try:
+        return video.get(cv2.CAP_PROP_FPS)
     finally:
         video.release()
 

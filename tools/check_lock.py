@@ -1,8 +1,8 @@
 """Would the locked versions install on every Python and platform that the README promises?
 
 For each, uv resolves what `make course` and `make test` install under constraints.txt, for that platform and from
-wheels alone, without installing anything: a version that has no wheel there, or wants another Python, is named. It
-needs the package registry, no other machine.
+wheels alone but for `SOURCES`, without installing anything: a version that has no wheel there, or wants another Python,
+is named. It needs the package registry, no other machine.
 """
 
 import os
@@ -19,7 +19,14 @@ PLATFORMS = {
     "macOS 14, Apple silicon": "aarch64-apple-darwin",
     "Windows, x86-64": "x86_64-pc-windows-msvc",
 }
-EXTRAS = ("course", "test", "restormer", "browser")  # course brings train, notebooks, openvino, video and web
+EXTRAS = (
+    "course",
+    "test",
+    "restormer",
+    "browser",
+)  # course brings train, notebooks, openvino, video, web, perception
+# Plain Python that is released as source only (cvvdp asks for it): pip makes a wheel of it anywhere, in a second.
+SOURCES = ("ffmpeg",)
 
 
 def resolve(python: str, platform: str) -> tuple[bool, str]:
@@ -28,6 +35,7 @@ def resolve(python: str, platform: str) -> tuple[bool, str]:
         command = [sys.executable, "-m", "uv", "pip", "install", "--dry-run", "--target", target]
         command += ["--python", sys.executable, "--python-version", python, "--python-platform", platform]
         command += ["--only-binary", ":all:", "-c", str(ROOT / "constraints.txt")]
+        command += [f"--no-binary={name}" for name in SOURCES]
         command += ["-r", str(ROOT / "pyproject.toml"), *(f"--extra={extra}" for extra in EXTRAS)]
         # PyTorch's wheels ask for macOS 14, and uv would look for those of macOS 13.
         environment = os.environ | {"MACOSX_DEPLOYMENT_TARGET": "14.0"}

@@ -1,4 +1,4 @@
-"""PSNR and SSIM as the literature takes them, what an eye would say, and honest tables beside doing nothing."""
+"""PSNR and SSIM as the literature takes them, what models of sight say, and honest tables beside doing nothing."""
 
 from kdsharp.evaluate.benchmarks import benchmark_rows, bicubic_benchmark, network_benchmark
 from kdsharp.evaluate.classic import best_unsharp, bicubic_shrink, bicubic_upscale, unsharp

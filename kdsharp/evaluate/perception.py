@@ -1,4 +1,4 @@
-"""What an eye would say: ColorVideoVDP in JOD, of pictures and videos, and SSIMULACRA2 (extra `perception`).
+"""What models of human sight say: ColorVideoVDP in JOD, of pictures and videos, and SSIMULACRA2 (extra `perception`).
 
 PSNR and SSIM compare numbers; these two model sight, and were fitted to the answers of people who were shown pictures
 beside their originals. Both need the original, and both count sharpness that was never there as damage.

@@ -13,6 +13,7 @@ from kdsharp import data
 from kdsharp.errors import KdsharpError
 from kdsharp.evaluate.classic import bicubic_upscale, unsharp
 from kdsharp.evaluate.metrics import METRICS, compare
+from kdsharp.evaluate.perception import jod, ssimulacra2
 from kdsharp.evaluate.tables import text_table
 from kdsharp.recipes import Degradation, scale_of
 
@@ -30,6 +31,7 @@ def evaluate_student(
     teacher: Teacher | None = None,
     others: dict[str, Upscaler] | None = None,
     max_side: int | None = None,
+    perception: bool = False,
 ) -> list[dict]:
     """Mean PSNR and SSIM over photographs of doing nothing, unsharp mask, students and teacher.
 
@@ -40,6 +42,7 @@ def evaluate_student(
         teacher: with one, every row is also compared with the teacher's picture.
         max_side: centre-crop larger photographs to this many pixels (for quick runs), rounded down to a
             multiple of 4 and of the scale.
+        perception: also `jod` and `ssimulacra2` (extra `perception`), a second or two for each megapixel.
 
     Returns one row per method with the keys of `METRICS` (those against the teacher only where there is one), and
     `max_side` (pixels) where one is set. Raises KdsharpError if there is no photograph.
@@ -77,6 +80,9 @@ def evaluate_methods(
         references = {"teacher": teacher_picture(teacher, small, hr)} if teacher else {}
         rows = compare(hr, pictures | references, references, border=scale if scale > 1 else 0)
         for row in rows:
+            if perception:
+                picture = (pictures | references)[row["method"]]
+                row |= {"jod": jod(picture, hr), "ssimulacra2": ssimulacra2(picture, hr)}
             scores.setdefault(row.pop("method"), []).append(row)
     return [
         {"method": name} | {key: float(np.mean([row[key] for row in rows])) for key in rows[0]} | limit
@@ -108,9 +114,10 @@ def teacher_picture(teacher: Teacher, small: np.ndarray, hr: np.ndarray) -> np.n
 
 
 def format_table(rows: list[dict]) -> str:
-    """Rows as aligned text: dB with two decimals, SSIM with four."""
-    measured = [key for key in METRICS if any(key in row for row in rows)]
-    columns = {key: f"{{{key}:.{2 if key.startswith('psnr') else 4}f}}" for key in measured}
+    """Rows as aligned text: dB and JOD with two decimals, SSIM with four, SSIMULACRA2 with one."""
+    decimals = {key: 2 if key.startswith("psnr") else 4 for key in METRICS} | {"jod": 2, "ssimulacra2": 1}
+    measured = [key for key in decimals if any(key in row for row in rows)]
+    columns = {key: f"{{{key}:.{decimals[key]}f}}" for key in measured}
     table = text_table(rows, {"method": "{method}"} | columns)
     if rows and (side := rows[0].get("max_side")):
         table += f"\n(of photographs larger than {side} pixels, the middle {side})"

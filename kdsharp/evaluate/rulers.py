@@ -1,36 +1,17 @@
-"""Rulers beyond PSNR and SSIM: a perceptual distance, naturalness without an original, and flicker.
+"""Rulers beyond PSNR and SSIM: naturalness without an original, and flicker.
 
 PSNR rewards the mean of all pictures that could have been (notebook 06); these ask other questions.
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from kdsharp import data
 from kdsharp.errors import KdsharpError
 from kdsharp.teacher.reference import import_niqe
 
 _BLOCK = 96  # pixels of NIQE's blocks
-_SIDE = 512  # pixels: VGG19 over a whole 1080p frame would need gigabytes
-
-
-def feature_distance(
-    picture: np.ndarray, original: np.ndarray, vgg: Callable[[Tensor, Tensor], Tensor]
-) -> float:
-    """Mean absolute difference of VGG19 features (conv3_4) over the middle 512 pixels; 0 for equal pictures.
-
-    It stands where LPIPS (Zhang et al. 2018) would: the same idea without its learnt weights. `uint8` RGB (H, W, 3).
-    Raises KdsharpError for pictures of two sizes.
-    """
-    if picture.shape != original.shape:
-        raise KdsharpError(f"Cannot compare pictures of {picture.shape} and {original.shape}.")
-    middle = [data.to_tensor(data.centre(image, _SIDE)) for image in (picture, original)]
-    with torch.inference_mode():
-        return float(vgg(*middle))
 
 
 def niqe(picture: np.ndarray) -> float:

@@ -6,8 +6,6 @@ import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from kdsharp import recipes
 from kdsharp.errors import KdsharpError
 from kdsharp.evaluate.classic import bicubic_upscale, unsharp
 from kdsharp.evaluate.metrics import psnr, ssim
+from kdsharp.evaluate.perception import jod, perception_at_hand, ssimulacra2
 from kdsharp.evaluate.photographs import Upscaler, degraded_photo
 from kdsharp.recipes import Degradation, scale_of
 
@@ -43,15 +42,12 @@ class Measure:
 def measures_at_hand() -> dict[str, Measure]:
     """PSNR and SSIM on Y; with the extra `perception` also JOD and SSIMULACRA2."""
     found = {"PSNR-Y": Measure(psnr, 2), "SSIM-Y": Measure(ssim, 4)}
-    if not find_spec("kdsharp.evaluate.perception"):
-        return found
-    perception = import_module("kdsharp.evaluate.perception")
-    if not perception.perception_at_hand():
+    if not perception_at_hand():
         log.warning("no JOD and SSIMULACRA2 in the score card: they need pip install kdsharp[perception]")
         return found
     return found | {
-        "JOD": Measure(perception.jod, 2),
-        "SSIMULACRA2": Measure(perception.ssimulacra2, 1),
+        "JOD": Measure(jod, 2),
+        "SSIMULACRA2": Measure(ssimulacra2, 1),
     }
 
 

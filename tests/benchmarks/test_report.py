@@ -32,7 +32,6 @@ def small_assets(tmp_path: Path) -> Path:
 
 def test_calls_are_what_evaluate_measures(small_assets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survey, "CALLS", {"medium": (2.0, 70.0)})
-    monkeypatch.setattr(report, "vgg_at_hand", lambda: None)
     rows = report.calls(small_assets)
     photos = data.list_photos(small_assets / "photos" / "val")
     name = recipes.published_for("video-call")
@@ -44,6 +43,17 @@ def test_calls_are_what_evaluate_measures(small_assets: Path, monkeypatch: pytes
     assert found[name]["gain_db"] == pytest.approx(expected[-1]["psnr_y"] - expected[0]["psnr_y"])
     unsharp = next(row for key, row in found.items() if key.startswith("best unsharp"))
     assert unsharp["psnr_y"] >= expected[1]["psnr_y"], "the best unsharp mask loses to the plain one"
+
+
+@pytest.mark.skipif(not evaluate.perception_at_hand(), reason="needs the extra `perception`")
+def test_what_is_seen_is_of_the_method_and_its_original(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = data.read_image(data.embedded_photos("val")[0])[:120, 150:270]
+    soft = evaluate.unsharp(photo, 2.0, -0.9)
+    found = report.seen(lambda frame: frame, [(photo, soft), (photo, photo // 2)])
+    assert found["jod"] == pytest.approx((evaluate.jod(soft, photo) + evaluate.jod(photo // 2, photo)) / 2)
+    assert found["ssimulacra2"] < report.seen(lambda frame: frame, [(photo, soft)])["ssimulacra2"]
+    monkeypatch.setattr(evaluate, "perception_at_hand", lambda: False)
+    assert report.seen(lambda frame: frame, [(photo, soft)]) == {}
 
 
 def test_report_writes_section_by_section_and_keeps_the_others(
@@ -121,7 +131,9 @@ def test_results_become_tables() -> None:
     for figure in (
         figures.ablation(measured),
         results.categories_figure(in_categories),
-        results.perception_figure([row | {"call": "medium", "vgg": 1.0} for row in rows]),
+        results.perception_figure(
+            [row | {"call": "medium", "jod": 8.0, "psnr_y_middle": 31.0} for row in rows]
+        ),
     ):
         figure.canvas.draw()
         assert np.asarray(figure.canvas.buffer_rgba()).std() > 5

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from kdsharp import data, evaluate
+from kdsharp import data, evaluate, recipes
 from kdsharp.errors import KdsharpError
 
 needs_the_extra = pytest.mark.skipif(not evaluate.perception_at_hand(), reason="needs the extra `perception`")
@@ -79,6 +79,19 @@ def test_flicker_costs_and_a_still_video_is_whole(original: np.ndarray) -> None:
     assert evaluate.jod_of_video(still, still, 25) == pytest.approx(10, abs=1e-3)
     flickering = evaluate.jod_of_video(iter(turns), iter(still), 25)
     assert flickering < evaluate.jod_of_video(steady, still, 25) < 10
+
+
+@needs_the_extra
+def test_a_table_has_both_where_asked() -> None:
+    photos, damage = data.embedded_photos("val")[:1], recipes.fixed_call()
+    rows = evaluate.evaluate_student(lambda x: x, photos, damage, max_side=128, perception=True)
+    hr, frame, _ = evaluate.degraded_photo(photos[0], damage, 0, 128)
+    assert rows[0]["jod"] == pytest.approx(evaluate.jod(frame, hr))
+    assert rows[0]["ssimulacra2"] == pytest.approx(evaluate.ssimulacra2(frame, hr))
+    header = evaluate.format_table(rows).splitlines()[0]
+    assert "jod" in header and "ssimulacra2" in header
+    without = evaluate.evaluate_student(lambda x: x, photos, damage, max_side=128)
+    assert "jod" not in evaluate.format_table(without)
 
 
 def test_what_cannot_be_compared_is_one_sentence(original: np.ndarray) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsharp import data, evaluate
-from kdsharp.distill import perceptual
+from kdsharp import data
 from kdsharp.errors import KdsharpError
 from kdsharp.evaluate import rulers
 
@@ -40,14 +39,3 @@ def test_flicker_is_the_change_of_the_error_and_nothing_else() -> None:
     assert rulers.flicker([f.astype(np.uint8) for f in jumping], originals) == 6
     with pytest.raises(KdsharpError, match="two frames"):
         rulers.flicker(originals[:1], originals[:1])
-
-
-@pytest.mark.heavy
-def test_feature_distance_is_0_for_equals_and_grows_with_blur(assets: Path) -> None:
-    vgg = perceptual.Perceptual(assets / "weights" / "vgg19-caffe-conv1_1-conv3_4.safetensors")
-    photo = data.read_image(data.embedded_photos("val")[0])
-    soft = [evaluate.unsharp(photo, radius, -0.9) for radius in (1.0, 3.0)]  # a negative amount blurs
-    distances = [rulers.feature_distance(picture, photo, vgg) for picture in (photo, *soft)]
-    assert distances[0] == 0 < distances[1] < distances[2]
-    with pytest.raises(KdsharpError, match="compare"):
-        rulers.feature_distance(photo[:100], photo, vgg)

@@ -25,6 +25,8 @@ def add(commands: Commands) -> None:
     text = "the call's JPEG quality (default: %(default)s)"
     added.add_argument("--quality", type=number(checks.number(1, 100)), default=70.0, help=text)
     added.add_argument("--benchmark", type=Path, help="Set5, Set14, ...: an upscaler on plain bicubic inputs")
+    text = "also JOD and SSIMULACRA2, as models of sight see them, on photographs (extra: perception; seconds a picture)"
+    added.add_argument("--perception", action="store_true", help=text)
     added.add_argument("--json", type=Path, help="also write the rows there")
 
 
@@ -61,4 +63,4 @@ def _on_photos(chosen: Namespace) -> list[dict]:
         settings = fixed if recipe.task == "sharpen" else recipes.Downscale(scale=student.scale)
         photos = data.list_photos(chosen.photos) if chosen.photos else data.embedded_photos("val")
     guide = teacher.load_teacher(chosen.teacher, chosen.device) if chosen.teacher else None
-    return evaluate.evaluate_student(student, photos, settings, 0, guide)
+    return evaluate.evaluate_student(student, photos, settings, 0, guide, perception=chosen.perception)
