@@ -39,7 +39,7 @@ def points(width: float) -> float:
 def colours_of(names: Iterable[str]) -> dict[str, str]:
     """A colour for each name: its character's where it has one in it ("student-fidelity"), else a free one.
 
-    The first of several counts: "alone, to the fidelity teacher" is a student without a teacher. Doing nothing is black.
+    The first of several counts: "alone, to the fidelity teacher" is the student that is alone. Doing nothing is black.
     """
     known, free = CHARACTERS | {NOTHING: COLOURS[6]}, itertools.cycle(COLOURS[2:6])
 
