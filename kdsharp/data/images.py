@@ -33,14 +33,17 @@ def read_image(path: Path) -> np.ndarray:
     return reading.upright(image, picture.extras.exif)
 
 
-def write_image(path: Path, image: np.ndarray) -> Path:
-    """Write `uint8` RGB as PNG or JPEG (quality 95) by the suffix; whole or not at all."""
+def write_image(path: Path, image: np.ndarray, compression: int = 6) -> Path:
+    """Write `uint8` RGB as PNG or JPEG (quality 95) by the suffix; whole or not at all.
+
+    `compression` is that of PNG: 1 takes a third of the time of 6, and a little more room.
+    """
     path = Path(path)
     formats = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
     if path.suffix.lower() not in formats:
         raise KdsharpError(f"Cannot write {path.name}: give the picture a name that ends in .png or .jpg.")
     encoded = BytesIO()
-    Image.fromarray(image).save(encoded, formats[path.suffix.lower()], quality=95)
+    Image.fromarray(image).save(encoded, formats[path.suffix.lower()], quality=95, compress_level=compression)
     with files.atomic_write(path) as handle:
         handle.write(encoded.getvalue())
     return path

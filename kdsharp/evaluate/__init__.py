@@ -12,13 +12,12 @@ from kdsharp.evaluate.photographs import (
     format_table,
     teacher_picture,
 )
-from kdsharp.evaluate.score_card import Measure, measures_at_hand, score_card
+from kdsharp.evaluate.score_card import score_card
 from kdsharp.evaluate.tables import text_table
 
 __all__ = [
     "METRICS",
     "SSIM_WINDOW",
-    "Measure",
     "Upscaler",
     "benchmark_rows",
     "best_unsharp",
@@ -33,7 +32,6 @@ __all__ = [
     "jod",
     "jod_of_video",
     "luma",
-    "measures_at_hand",
     "network_benchmark",
     "perception_at_hand",
     "psnr",

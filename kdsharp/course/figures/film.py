@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from kdsharp.course.figures.style import MAX_WIDTH, canvas_grid, colours_of
 from kdsharp.distill import validation
 from kdsharp.errors import KdsharpError
+from kdsharp.evaluate import share_of_the_way
 
 COLUMNS = 5  # steps in the figure; more would be too small to tell students apart
 SIDE = 64  # pixels of the place that is shown, enlarged
@@ -37,6 +38,11 @@ class Reel:
         """A student's picture of that step, or its last one before; None where it has none yet."""
         pictures = self.students[name]
         return pictures[max(before)] if (before := [found for found in pictures if found <= step]) else None
+
+    def share(self, name: str, step: int) -> float | None:
+        """What share of the way to its teacher a student has come by then; None where that cannot be said."""
+        made, taught = self.at(name, step), self.teachers.get(name)
+        return None if made is None or taught is None else share_of_the_way(made, self.given, taught)
 
 
 def reel(folders: dict[str, Path], crop: int = 0, side: int | None = None) -> Reel:
@@ -82,9 +88,7 @@ def film(
     teacher's picture where the run has one (`distill.show_teacher`), else the original.
     """
     shown = reel(folders, crop, side)
-    chosen = sorted(
-        {shown.steps[at] for at in np.linspace(0, len(shown.steps) - 1, columns).round().astype(int)}
-    )
+    chosen = chosen_steps(shown, columns)
     colours = colours_of(folders)
     size = (len(folders), len(chosen) + 2)
     with canvas_grid(MAX_WIDTH, size, title) as (figure, axes):
@@ -93,7 +97,7 @@ def film(
             goal = shown.teachers.get(name)
             pictures.append(shown.original if goal is None else goal)
             for axis, picture in zip(row, pictures, strict=True):
-                _draw(axis, picture)
+                place_picture(axis, picture)
             row[0].set_ylabel(name, color=colours[name], fontweight="bold")
             row[-1].set_title("the original" if goal is None else "its teacher")
         for axis, text in zip(axes[0], ["input", *(f"step {step}" for step in chosen)], strict=False):
@@ -101,7 +105,14 @@ def film(
     return figure
 
 
-def _draw(axis: Axes, picture: np.ndarray | None) -> None:
+def chosen_steps(shown: Reel, count: int) -> list[int]:
+    """At most `count` steps of a reel, evenly spread, the first and the last among them."""
+    places = np.linspace(0, len(shown.steps) - 1, count).round().astype(int)
+    return sorted({shown.steps[place] for place in places})
+
+
+def place_picture(axis: Axes, picture: np.ndarray | None) -> None:
+    """Draw a picture without smoothing; nothing at all for None."""
     if picture is None:
         axis.set_axis_off()
     else:

@@ -1,13 +1,16 @@
 """How far each student has come, and the score card: numbers with a winner."""
 
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.table import Table
 
 from kdsharp.course.figures.style import COLOURS, MAX_WIDTH, NOTHING, canvas, colours_of, points, wrapped
 from kdsharp.errors import KdsharpError
+from kdsharp.evaluate.score_card import MEASURES
 
 _NOT_METHODS = ("severity", "measure", "winner")
-_DECIMALS = {"PSNR-Y": 2, "SSIM-Y": 4, "JOD": 2, "SSIMULACRA2": 1}
-_WON = "#D5E8D4"
+_WON, _NOBODY = "#D5E8D4", "#F6D9B0"
+_ROW = 0.32  # inches
 
 
 def gauge(shares: dict[str, float], title: str = "Share of the way to the teacher") -> Figure:
@@ -33,38 +36,74 @@ def gauge(shares: dict[str, float], title: str = "Share of the way to the teache
     return figure
 
 
-def score_card(rows: list[dict], title: str = "Score card") -> Figure:
-    """The rows of `evaluate.score_card` as a table: per severity and measure the winner is marked, gains over nothing.
+def score_card(rows: list[dict], title: str = "Score card: what each adds to doing nothing") -> Figure:
+    """The rows of `evaluate.score_card` as a table: a row per measure, a column per method, the winners marked.
 
     The column of doing nothing has the measure itself, the others what they add to it, as printed. Where several are
-    best as printed, all are marked; a row that nobody wins but doing nothing says so.
+    best as printed, all are marked; where nobody beats doing nothing, its own number is. A line below says so.
     """
     if not rows:
         raise KdsharpError("There is nothing to show: the score card has no rows.")
     methods = [name for name in rows[0] if name not in _NOT_METHODS]
-    heads = [wrapped(name, 1.2, points(MAX_WIDTH)) for name in methods]
-    height = 0.32 * len(rows) + 0.25 * max(len(head.splitlines()) for head in heads) + 0.4
+    widths = [0.09, 0.15, *[0.76 / len(methods)] * len(methods)]
+    size = points(MAX_WIDTH)
+    heads = [wrapped(name, 0.9 * MAX_WIDTH * widths[-1], size) for name in methods]
+    lines = max(len(head.splitlines()) for head in heads)
+    legend = _legend(rows)
+    head = 0.3 + 0.6 * lines  # in rows
+    height = _ROW * (len(rows) + head) + 0.25 * len(legend) + 0.2
     with canvas(MAX_WIDTH, height, title) as (figure, (axis,)):
         axis.set_axis_off()
-        first = [row["severity"] if place == 0 or rows[place - 1]["severity"] != row["severity"] else ""
-                 for place, row in enumerate(rows)]  # fmt: skip
+        starts = [
+            place == 0 or rows[place - 1]["severity"] != row["severity"] for place, row in enumerate(rows)
+        ]
         cells = [
-            [severity, row["measure"], *(_cell(row, method) for method in methods)]
-            for severity, row in zip(first, rows, strict=True)
+            [row["severity"] * start, row["measure"], *(_cell(row, method) for method in methods)]
+            for start, row in zip(starts, rows, strict=True)
         ]
         table = axis.table(
-            cells, colLabels=["", "", *heads], loc="center", cellLoc="right", bbox=[0, 0, 1, 1]
+            cells, colLabels=["", "", *heads], colWidths=widths, cellLoc="right", bbox=(0, 0, 1, 1)
         )
-        for (line, column), cell in table.get_celld().items():
-            cell.set_linewidth(0)
-            if column >= 2 and line > 0 and methods[column - 2] in rows[line - 1]["winner"]:
-                cell.set_facecolor(_WON)
-                cell.set_text_props(fontweight="bold")
+        table.auto_set_font_size(False)
+        table.set_fontsize(size)
+        _dress(table, rows, methods, head)
+        for place in np.flatnonzero(starts):  # a rule above each severity
+            height = 1 - (head + place) / (head + len(rows))
+            axis.plot([0, 1], [height, height], color="0.6", linewidth=1, transform=axis.transAxes)
+        axis.text(0, -0.02, "\n".join(legend), va="top", transform=axis.transAxes)
     return figure
 
 
+def _dress(table: Table, rows: list[dict], methods: list[str], head: float) -> None:
+    """Names in their colours, and the winners marked; the first line is `head` times as high as the others."""
+    colours = colours_of(methods)
+    for (line, column), cell in table.get_celld().items():
+        cell.set_height(1 if line else head)
+        cell.set_linewidth(0)
+        if column < 2:
+            cell.set_text_props(ha="left", fontweight="bold" if column == 0 else "normal")
+            continue
+        method = methods[column - 2]
+        if line == 0:
+            cell.set_text_props(color=colours[method], fontweight="bold")
+        elif method in rows[line - 1]["winner"]:
+            cell.set_facecolor(_NOBODY if method == NOTHING else _WON)
+            cell.set_text_props(fontweight="bold")
+
+
+def _legend(rows: list[dict]) -> list[str]:
+    """What the marks mean, of those that there are."""
+    winners = [row["winner"] for row in rows]
+    said = []
+    if any(len(found) > 1 for found in winners):
+        said.append("Several marked in a row: they are alike as printed.")
+    if nobody := sum(NOTHING in found for found in winners):
+        said.append(f"Orange ({nobody} of {len(rows)} rows): nobody beats doing nothing.")
+    return said
+
+
 def _cell(row: dict, method: str) -> str:
-    decimals = _DECIMALS.get(row["measure"], 3)
+    decimals = MEASURES[row["measure"]].decimals
     value = round(row[method], decimals)
     if method == NOTHING or NOTHING not in row:
         return f"{value:.{decimals}f}"

@@ -4,6 +4,7 @@ A notebook shows a figure about 900 pixels wide, whatever its width in inches, s
 width: no label is shown smaller than 9 points.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,13 +37,17 @@ def points(width: float) -> float:
 
 
 def colours_of(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each name: its character's where that is part of it ("student-fidelity"), else a free one.
+    """A colour for each name: its character's where it has one in it ("student-fidelity"), else a free one.
 
-    Doing nothing is black.
+    The first of several counts: "alone, to the fidelity teacher" is the student that is alone. Doing nothing is black.
     """
-    free = iter([*COLOURS[2:6], *COLOURS] * 9)
-    known = CHARACTERS | {NOTHING: COLOURS[6]}
-    return {name: next((known[key] for key in known if key in name), None) or next(free) for name in names}
+    known, free = CHARACTERS | {NOTHING: COLOURS[6]}, itertools.cycle(COLOURS[2:6])
+
+    def colour(name: str) -> str:
+        found = [(name.find(key), key) for key in known if key in name]
+        return known[min(found)[1]] if found else next(free)
+
+    return {name: colour(name) for name in names}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ _WIDTH = 900  # of the picture, in pixels
 _LARGEST = 288  # of one place in it
 _HEAD = 44  # pixels for the name above a place
 _GAP = 6
+_TOLD = "dB is PSNR-Y of this place; the way is that from the input to the teacher's picture."
 _PACE = 500  # milliseconds a picture
 
 
@@ -35,7 +36,7 @@ def film_panel(folders: dict[str, Path]) -> Panel:
     def show(picture: int, crop: int) -> Shown:
         shown = reel(folders, crop - 1)
         step = shown.steps[picture]
-        return _frame(shown, step), f"Step {step} of {shown.steps[-1]}; dB is PSNR-Y of this place."
+        return _frame(shown, step), f"Step {step} of {shown.steps[-1]}. {_TOLD}"
 
     return Panel("Film of the training", {"picture": place, "crop": crop}, show, [play])
 
@@ -50,7 +51,9 @@ def _frame(shown: Reel, step: int) -> np.ndarray:
     side = min(_LARGEST, _WIDTH // len(above) - _GAP)
     page = Image.new("RGB", (len(above) * (side + _GAP), 2 * (side + _HEAD)), "white")
     for column, (name, picture) in enumerate(above.items()):
-        told = f"{name}\n{evaluate.psnr(picture, shown.original):.2f} dB" if picture is not None else name
+        told = name if picture is None else f"{name}\n{evaluate.psnr(picture, shown.original):.2f} dB"
+        if (share := shown.share(name, step) if column else None) is not None:
+            told += f", {share:.0%} of the way"
         _paste(page, column, 0, side, told, picture, colours.get(name, "black"))
     for column, (name, picture) in enumerate(below):
         _paste(page, column, 1, side, f"\n{name}", picture, "black")

@@ -1,4 +1,4 @@
-"""Panel: watch a training run, and stop it when it has seen enough.
+"""Panel: watch a training run, its film growing below its curves, and stop it when it has seen enough.
 
 The training runs in a thread of its own, so that the cell returns and the stop button can be heard.
 """
@@ -10,25 +10,32 @@ from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
-from kdsharp import data, distill
+from kdsharp import distill, student
 from kdsharp.course.figures import COLOURS
+from kdsharp.course.figures.film import Reel, chosen_steps, place_picture, reel
+from kdsharp.course.figures.style import NOTHING, colours_of
 from kdsharp.course.panels.panel import Panel, Shown, slider
 from kdsharp.disk import files
 from kdsharp.distill import TrainingResult
 from kdsharp.distill.targets import TargetStore
+from kdsharp.distill.validation import SHOWN
 from kdsharp.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_PICTURES = 2.0
-_CROPS = 4  # in a validation picture, one row each
+_STEPS_SHOWN = 5
+_SHARE_OF_PICTURES = 0.1  # of the time at most: drawing takes from training
 
 
 class TrainingView(Panel):
-    """A running training: losses, validation, time left, and a stop button. `result()` waits for its end.
+    """A running training: losses, validation, its film, time left, and a stop button. `result()` waits for its end.
 
+    Where the run's folder holds its teacher's picture (`distill.show_teacher`), it stands at the end of the film, and a
+    gauge says what share of the way to it the student has come.
     A run that is taken up again shows its validations from the start; losses of single steps are not kept on disk.
     """
 
@@ -40,18 +47,19 @@ class TrainingView(Panel):
         self._stop = threading.Event()
         self._done: TrainingResult | None = None
         self._failure: BaseException | None = None
-        self._begun = self._drawn = time.monotonic()
+        self._begun = self._next = time.monotonic()
+        self._nothing: float | None = None
         self.stop_button = widgets.Button(description="Stop and keep", button_style="warning")
         self.stop_button.on_click(lambda _button: self.stop())
-        controls = {"crop": slider("crop", 1, 1, _CROPS), "smooth": slider("mean of steps", 20, 1, 100)}
+        controls = {"crop": slider("crop", 1, 1, SHOWN), "smooth": slider("mean of steps", 20, 1, 100)}
         super().__init__(f"Training {recipe.name}", controls, self._view, [self.stop_button])
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
 
-    def start(self, *arguments, **options) -> "TrainingView":
-        """Begin `distill.train(recipe, ..., folder, ...)` in a thread; takes its other arguments."""
-        self._train = lambda: distill.train(
-            self._recipe, *arguments, **options, on_progress=self._validated, watch=self._stepped
-        )
+    def start(self, store: TargetStore, validation: TargetStore, **options) -> "TrainingView":
+        """Begin `distill.train(recipe, store, validation, folder, ...)` in a thread; takes its other arguments."""
+        self._nothing = distill.doing_nothing(validation, student.build(self._recipe.student).colour)
+        options |= {"on_progress": self._history.append, "watch": self._stepped}
+        self._train = lambda: distill.train(self._recipe, store, validation, self._folder, **options)
         self._thread.start()
         return self
 
@@ -86,29 +94,31 @@ class TrainingView(Panel):
     def _stepped(self, step: int, loss: float) -> bool:
         self._steps.append(step)
         self._losses.append(loss)
-        if time.monotonic() - self._drawn > _SECONDS_BETWEEN_PICTURES:
-            self._drawn = time.monotonic()
+        if (began := time.monotonic()) > self._next:
             self.changed()
+            took = time.monotonic() - began
+            self._next = began + max(_SECONDS_BETWEEN_PICTURES, took / _SHARE_OF_PICTURES)
         return self._stop.is_set()
 
-    def _validated(self, row: dict) -> None:
-        self._history.append(row)
-
     def _view(self, crop: int, smooth: int) -> Shown:
-        seen = (self._steps, self._losses, self._history)
-        return _figure(self._recipe, *seen, self._pictures(crop), smooth), self._text()
-
-    def _pictures(self, crop: int) -> np.ndarray | None:
-        """One row of the newest validation picture: input, student, original."""
-        if not self._history:
-            return None
-        path = self._folder / f"validation-{self._history[-1]['step']:06d}.png"
-        if not path.exists():
-            return None
-        image = data.read_image(path)
-        side = image.shape[1] // 3
-        top = min(crop * side, image.shape[0]) - side  # fewer rows when there are fewer validation crops
-        return image[top : top + side]
+        """The curves above, the film below."""
+        shown = reel({self._recipe.name: self._folder}, crop - 1) if distill.frames(self._folder) else None
+        figure = Figure(
+            figsize=(12, 4.8), layout="constrained"
+        )  # not pyplot's, which belongs to the main thread
+        above, below = figure.subfigures(2, 1, height_ratios=[1.6, 1])
+        taught = shown is not None and shown.teachers
+        left, right, *last = above.subplots(1, 2 + bool(taught), width_ratios=[1, 1, 0.7][: 2 + bool(taught)])
+        _losses(left, self._steps, self._losses, self._history, smooth)
+        _validations(right, self._recipe.name, self._history, self._nothing)
+        for axis in (left, right):
+            axis.set_xlim(0, self._recipe.training.steps)
+            axis.grid(alpha=0.3)
+        if taught:
+            _gauge(last[0], shown)
+        if shown is not None:
+            _strip(below, shown)
+        return figure, self._text()
 
     def _text(self) -> str:
         if self._failure is not None:
@@ -136,7 +146,7 @@ def training_view(
 
     Show it as the last line of a cell, and call `.result()` in the next one.
     """
-    return TrainingView(recipe, folder).start(store, validation, Path(folder), **options)
+    return TrainingView(recipe, folder).start(store, validation, **options)
 
 
 def _earlier(folder: Path) -> list[dict]:
@@ -145,34 +155,60 @@ def _earlier(folder: Path) -> list[dict]:
     return files.read_json(path) if path.exists() else []
 
 
-def _figure(
-    recipe: Recipe,
-    steps: list[int],
-    losses: list[float],
-    history: list[dict],
-    picture: np.ndarray | None,
-    smooth: int,
-) -> Figure:
-    figure = Figure(figsize=(12, 3.2), layout="constrained")  # not pyplot's, which belongs to the main thread
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.4])
-    left.plot(steps, losses, color=COLOURS[0], alpha=0.35, linewidth=0.8)
+def _losses(axis: Axes, steps: list[int], losses: list[float], history: list[dict], smooth: int) -> None:
+    axis.plot(steps, losses, color=COLOURS[5], alpha=0.5, linewidth=0.8)
     if len(losses) >= smooth:
         mean = np.convolve(losses, np.ones(smooth) / smooth, mode="valid")
-        left.plot(steps[smooth - 1 :], mean, color=COLOURS[0], label=f"mean of {smooth} steps")
+        axis.plot(steps[smooth - 1 :], mean, color=COLOURS[6], label=f"mean of {smooth} steps")
     if history:
         validated, means = zip(*((row["step"], row["loss"]) for row in history), strict=True)
-        left.plot(validated, means, "o", color=COLOURS[1], label="mean between validations")
-    if left.get_legend_handles_labels()[0]:
-        left.legend()
-    left.set(xlabel="step", ylabel="weighted loss", title="loss", xlim=(0, recipe.training.steps))
-    middle.plot(
-        [row["step"] for row in history], [row["val_psnr"] for row in history], color=COLOURS[2], marker="o"
-    )
-    middle.set(xlabel="step", ylabel="PSNR in dB", title="validation", xlim=(0, recipe.training.steps))
-    if picture is not None:
-        right.imshow(picture, interpolation="nearest")
-    right.set_title("input, student, original")
-    right.set_axis_off()
-    for axis in (left, middle):
-        axis.grid(alpha=0.3)
-    return figure
+        axis.plot(validated, means, "o", color=COLOURS[6], label="mean between validations")
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend()
+    axis.set(xlabel="step", ylabel="weighted loss", title="loss")
+
+
+def _validations(axis: Axes, name: str, history: list[dict], nothing: float | None) -> None:
+    steps, values = [row["step"] for row in history], [row["val_psnr"] for row in history]
+    axis.plot(steps, values, color=colours_of([name])[name], marker="o")
+    if nothing is not None:
+        axis.axhline(nothing, color=COLOURS[6], linewidth=1)
+        axis.annotate(
+            NOTHING,
+            (1, nothing),
+            (-2, 3),
+            xycoords=axis.get_yaxis_transform(),
+            textcoords="offset points",
+            ha="right",
+        )
+    axis.set(xlabel="step", ylabel="PSNR in dB", title="validation")
+
+
+def _gauge(axis: Axes, shown: Reel) -> None:
+    """How far the newest picture is on its way from the input to the teacher's."""
+    (name,) = shown.students
+    share = shown.share(name, shown.steps[-1])
+    axis.bar([""], [1], color="0.92", width=0.5)
+    bars = axis.bar([""], [share], color=colours_of([name])[name], width=0.5)
+    axis.bar_label(bars, [f"{share:.0%}"], fontweight="bold", fontsize=12, padding=3)
+    axis.axhline(0, color=COLOURS[6], linewidth=1)
+    axis.set(ylim=(min(0, 1.2 * share), 1.02), xlim=(-1, 1), title="way to the teacher (this crop)")
+    axis.set_yticks([0, 1], [NOTHING, "the teacher"])
+    axis.spines[:].set_visible(False)
+
+
+def _strip(figure: SubFigure, shown: Reel) -> None:
+    """The film so far: the input, some steps, the teacher where there is one, and the original."""
+    (name,) = shown.students
+    pictures = {"input": shown.given}
+    pictures |= {f"step {step}": shown.at(name, step) for step in chosen_steps(shown, _STEPS_SHOWN)}
+    if name in shown.teachers:
+        pictures["its teacher"] = shown.teachers[name]
+    pictures["original"] = shown.original
+    # As many places from the start, so that pictures keep theirs while the film grows.
+    axes = figure.subplots(1, _STEPS_SHOWN + 2 + len(shown.teachers))
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (told, picture) in zip(axes, pictures.items(), strict=False):
+        place_picture(axis, picture)
+        axis.set_title(told)
