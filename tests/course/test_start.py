@@ -320,9 +320,9 @@ def test_a_new_machine_finds_the_student_of_the_last(own_root: Path, monkeypatch
     said = run(first_cells("05", own_root, "notebooks 06 to 08 take this student", kept))
     assert "This run was finished before." in said and "your student: found" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "third"))
-    said = run(first_cells("06", own_root, "teacher.name", kept.splitlines()[1]))
-    assert "your student: found" in said and "student.safetensors (60 steps)" in said
+    said = run(first_cells("06", own_root, "stands in", kept.splitlines()[1]))
+    assert "your student: found" in said and "fidelity: taught by call-ceiling, 60 steps" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "fourth"))  # and without the kept folder
-    assert "yours: none, 'call-s' is measured in its place" in run(
-        first_cells("06", own_root, "teacher.name")
+    assert "your fidelity student of notebook 05 was not found: the published call-s stands in" in run(
+        first_cells("06", own_root, "stands in")
     )
