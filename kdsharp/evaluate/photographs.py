@@ -57,7 +57,7 @@ def evaluate_student(
         "unsharp mask": lambda image: unsharp(enlarged(image)),
         "student": student,
     } | (others or {})
-    return evaluate_methods(methods, photos, degradation, seed, teacher, max_side)
+    return evaluate_methods(methods, photos, degradation, seed, teacher, max_side, perception)
 
 
 def evaluate_methods(
@@ -67,6 +67,7 @@ def evaluate_methods(
     seed: int = 0,
     teacher: Teacher | None = None,
     max_side: int | None = None,
+    perception: bool = False,
 ) -> list[dict]:
     """Mean PSNR and SSIM over photographs of methods by name; arguments, rows and errors as of `evaluate_student`."""
     if not photos:
