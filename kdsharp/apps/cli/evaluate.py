@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
     text = "the call's JPEG quality (default: %(default)s)"
     added.add_argument("--quality", type=number(checks.number(1, 100)), default=70.0, help=text)
     added.add_argument("--benchmark", type=Path, help="Set5, Set14, ...: an upscaler on plain bicubic inputs")
-    text = "also JOD and SSIMULACRA2, as models of sight see them, on photographs (extra: perception; seconds a picture)"
+    text = "also JOD and SSIMULACRA2, as models of sight see them (extra: perception; seconds a picture)"
     added.add_argument("--perception", action="store_true", help=text)
     added.add_argument("--json", type=Path, help="also write the rows there")
 
