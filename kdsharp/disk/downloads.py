@@ -55,8 +55,9 @@ def download(
     network; what the network gave is kept. A partial download stays as `path.part`: a broken connection is taken up
     again at once, and by the next call. A file that is already there and right is not fetched again; of several
     processes that want one, the first fetches it and the others wait.
-    With `urgent`, a server that cannot be reached is asked only once: for what one can do without. `others`, by name,
-    are asked last: each writes the file to the path that it is given, or raises KdsharpError with why it does not.
+    With `urgent`, for what one can do without, a server that cannot be reached or gives nothing is asked only once.
+    `others`, by name, are asked last: each writes the file to the path that it is given, or raises KdsharpError with
+    why it does not, as the end of a sentence about it.
     Raises KdsharpError if no source gives the right file (what was wrong with each is said, and a wrong file is thrown
     away), or if the disk is full or read-only (what came so far is kept).
     """
@@ -149,12 +150,11 @@ def _fetch_patiently(
             return _fetch(url, part, size, kinds, _URGENT_SECONDS if urgent else _TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:
             reason, again = f"answered {error.code}", error.code in _BUSY
-        except (
-            urllib.error.URLError
-        ) as error:  # no connection at all: one that breaks later raises one of the next
+        except urllib.error.URLError as error:
             reason, again = f"cannot be reached ({error.reason})", not urgent
         except (ConnectionError, TimeoutError, HTTPException) as error:
-            reason, again = f"broke off ({error or type(error).__name__})", True
+            reason = f"broke off ({error or type(error).__name__})"
+            again = not urgent or _size_of(part) > before
         attempt = 0 if _size_of(part) > before else attempt + 1
         if not again or attempt > len(_PAUSES):
             raise _Refused(reason)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -178,6 +179,54 @@ def test_a_web_page_is_no_file_and_costs_no_part(tmp_path: Path, page: bytes, ki
         downloads.download(server.url, tmp_path / "a.zip")
     one_sentence(error, "web page")
     assert part.read_bytes() == PAYLOAD[:1000]
+
+
+def test_what_is_urgent_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no network, or a server that closes the line; but a busy one, and one that sends, get time."""
+    slept: list[float] = []
+    monkeypatch.setattr(downloads.time, "sleep", slept.append)
+    for url in ("http://no-such-host.invalid/a", "http://127.0.0.1:9/a"):
+        with pytest.raises(KdsharpError, match="cannot be reached") as error:
+            downloads.download(url, tmp_path / "a", urgent=True)
+        one_sentence(error)
+    assert not slept
+    with serve(die_after=0) as server, pytest.raises(KdsharpError):
+        downloads.download(server.url, tmp_path / "a", SHA, urgent=True)
+    assert len(server.requests) == 1
+    for plan in ({"status": 503, "times": 2}, {"die_after": 200_000}):
+        with serve(**plan) as server:
+            downloads.download(server.url, path := tmp_path / plan.popitem()[0], SHA, urgent=True)
+        assert path.read_bytes() == PAYLOAD
+
+
+def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "_URGENT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a"
+        began = time.monotonic()
+        with pytest.raises(KdsharpError, match="timed out"):
+            downloads.download(url, tmp_path / "a", urgent=True)
+    assert time.monotonic() - began < 5
+
+
+def test_other_sources_are_asked_last(tmp_path: Path) -> None:
+    def asked(path: Path) -> None:
+        path.write_bytes(PAYLOAD[: 1000 if path.name.startswith("wrong") else None])
+
+    def refusing(_: Path) -> None:
+        raise KdsharpError("has a day off")
+
+    with serve() as server:
+        others = {"the cellar": refusing, "the attic": asked}
+        downloads.download(server.url, tmp_path / "a", SHA, others=others)
+        assert len(server.requests) == 1
+        missing = server.url.replace("/file", "/missing")
+        downloads.download(missing, tmp_path / "b", SHA, len(PAYLOAD), others=others)
+        assert (tmp_path / "b").read_bytes() == PAYLOAD
+        with pytest.raises(KdsharpError) as error:
+            downloads.download(missing, tmp_path / "wrong", SHA, others=others)
+    one_sentence(error, "404", "the cellar has a day off", "the attic gave a file that has the sha256")
+    assert {path.name for path in left(tmp_path)} == {"a", "b"}
 
 
 def test_a_source_that_offers_another_size_is_left_at_once(tmp_path: Path) -> None:
