@@ -13,7 +13,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from kdsharp import course, evaluate, recipes, teacher
+from kdsharp import course, data, evaluate, recipes, teacher
 from kdsharp.course import figures
 from kdsharp.degradation import degrade_picture
 from kdsharp.disk import files
@@ -22,7 +22,8 @@ from kdsharp.errors import KdsharpError
 ROOT = Path(__file__).resolve().parent.parent
 SHRINK, QUALITY = 2, 70
 AT, SIDE = (116, 224), 128  # the face: the pixel in its middle (row, column), and the side of the square
-EYES = (24, 26, 76)  # top, left, side within it
+SEEN = 192  # the networks see this much around it, because they look far
+EYES = (24, 26, 76)  # top, left, side within the face
 FOR_PHOTOGRAPHS, FOR_DRAWINGS = "RealESRGAN_x4plus", "RealESRGAN_x4plus_anime_6B"
 DPI = 130  # 10 inches: 1300 pixels
 
@@ -32,16 +33,18 @@ def scores() -> tuple[dict[str, np.ndarray], list[dict]]:
 
     Raises KdsharpError where no source gives a network.
     """
-    hr = course.photograph(side=SIDE, at=AT)
+    hr = course.photograph(side=SEEN, at=AT)
     small, received = degrade_picture(hr, recipes.fixed_call(SHRINK, QUALITY))
     pictures, sources = {"received": received}, {}
     for name in (FOR_PHOTOGRAPHS, FOR_DRAWINGS):
         loaded = teacher.load_teacher(name)
         pictures[name], sources[name] = evaluate.teacher_picture(loaded, small, hr), loaded.source
-    rows = evaluate.compare(hr, pictures)
+    shown = {name: data.centre(picture, SIDE) for name, picture in pictures.items()}
+    original = data.centre(hr, SIDE)
+    rows = evaluate.compare(original, shown)
     for row in rows:
         row["source"] = sources.get(row["method"])
-    return pictures | {"original": hr}, rows
+    return shown | {"original": original}, rows
 
 
 def write(folder: Path) -> Path:
@@ -56,7 +59,7 @@ def write(folder: Path) -> Path:
         "photograph": "scikit-image, skimage/data/astronaut.png",
         "shrink": SHRINK,
         "jpeg_quality": QUALITY,
-        "square": {"row": AT[0], "column": AT[1], "side": SIDE},
+        "square": {"row": AT[0], "column": AT[1], "side": SIDE, "seen": SEEN},
         "rows": rows,
     }
     files.write_json(folder / "teachers.json", facts)

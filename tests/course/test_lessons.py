@@ -8,6 +8,7 @@ from PIL import Image
 
 import kdsharp
 from kdsharp import course, data, recipes
+from kdsharp.course import lessons
 from kdsharp.disk import parallel
 from kdsharp.recipes import Downscale
 
@@ -17,6 +18,25 @@ def test_a_photograph_can_be_divided_by_every_scale(tmp_path: Path) -> None:
     assert course.photograph(tmp_path / "odd.png").shape == (40, 56, 3)
     assert course.photograph(side=64).shape == (64, 64, 3)
     assert np.array_equal(course.photograph(), data.read_image(data.embedded_photos("val")[0]))
+
+
+def test_a_square_of_a_photograph_stays_inside_it() -> None:
+    whole = course.photograph()
+    assert np.array_equal(course.photograph(side=64, at=(100, 200)), whole[68:132, 168:232])
+    assert np.array_equal(course.photograph(side=64, at=(5, 9999)), whole[:64, -64:])
+
+
+def test_teachers_that_no_source_gives_are_left_out(
+    own_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("KDSHARP_ASSETS", "")
+    monkeypatch.setattr(lessons, "choose", lambda name: ("teacher-x4", f"No source gives {name}."))
+    assert not course.load_teachers(["RealESRGAN_x4plus"])
+    assert capsys.readouterr().out.endswith("No source gives RealESRGAN_x4plus.\n")
+    monkeypatch.undo()
+    loaded = course.load_teachers(["teacher-x4", "call-s"])
+    assert [(name, teacher.name) for name, teacher in loaded.items()] == [(name, name) for name in loaded]
+    assert list(loaded) == ["teacher-x4", "call-s"] and not capsys.readouterr().out
 
 
 def test_one_degradation_for_students_that_sharpen_and_that_enlarge() -> None:
