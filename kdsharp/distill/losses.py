@@ -170,6 +170,28 @@ def edge(output: Tensor, goal: Tensor) -> Tensor:
     return charbonnier(laplacian, torch.zeros_like(laplacian))
 
 
+def contrast(output: Tensor, goal: Tensor) -> Tensor:
+    """How unlike the pictures are in local contrast: in standard deviation (5x5 pixels) and in slope (3x3), each L1.
+
+    Distances of pixels ask for the mean of all that is possible, which is smooth. How strong detail is can be met
+    without knowing where each hair lies: what learns by this is crisper, and costs PSNR. Needs no network.
+    """
+    return F.l1_loss(_deviation(output), _deviation(goal)) + F.l1_loss(_slope(output), _slope(goal))
+
+
+def _deviation(images: Tensor) -> Tensor:
+    """Local standard deviation: (N, C, H, W) to (N, C, H - 4, W - 4)."""
+    mean = F.avg_pool2d(images, 5, 1)
+    return (F.avg_pool2d(images.square(), 5, 1) - mean.square()).clamp(min=_EPSILON**2).sqrt()
+
+
+def _slope(images: Tensor) -> Tensor:
+    """Local mean of the gradient's length: (N, C, H, W) to (N, C, H - 3, W - 3)."""
+    across = images[..., :-1, 1:] - images[..., :-1, :-1]
+    down = images[..., 1:, :-1] - images[..., :-1, :-1]
+    return F.avg_pool2d((across.square() + down.square() + _EPSILON**2).sqrt(), 3, 1)
+
+
 def _similarity(output: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
     """Per plane (N, C): the mean of SSIM, and of its contrast and structure alone."""
     if min(output.shape[-2:]) < _SSIM_WINDOW:
@@ -209,6 +231,7 @@ register("structure")(lambda output, goal: 1 - ssim(output, goal))
 register("ms_ssim")(lambda output, goal: 1 - ms_ssim(output, goal))
 register("frequency")(frequency)
 register("edge")(edge)
+register("contrast")(contrast)
 register("perceptual", ("goal", "vgg"))(lambda output, goal, vgg: vgg(output, goal))
 register("features", ("features",))(lambda _output, unlike: unlike)
 

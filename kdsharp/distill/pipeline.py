@@ -76,8 +76,8 @@ def train(
     `teacher_recipe` replaces that preset. In `quick`, a teacher that no source gives is replaced: see `at_hand`.
     Everything goes on where it was stopped; raises KdsharpError as the steps do.
     """
-    recipe = at_hand(recipe, profile)
     recipes.check_training(recipe)
+    recipe = at_hand(recipe, profile)
     teacher = teacher_of(recipe, photos, folder, profile, device, teacher_recipe)
     store = targets.build(folder / "targets", photos.train, recipe.degradation, recipe.store, teacher, device)
     validation = targets.build_validation(
@@ -93,9 +93,7 @@ def at_hand(recipe: Recipe, profile: str) -> Recipe:
     In `quick`, which has to run anywhere, the stand-in replaces one that no source gives: a warning says so, and the
     recipe, which goes into stores, runs and cards, names it. Longer profiles keep theirs, and say what is missing.
     """
-    if profile != "quick" or recipe.teacher is None or not _asks(recipe) or recipes.trains_teacher(recipe):
-        return recipe
-    if recipe.teacher not in OFFICIAL:
+    if profile != "quick" or recipe.teacher not in OFFICIAL or not _asks(recipe):
         return recipe
     name, why = choose(recipe.teacher)
     if why is None:

@@ -13,6 +13,8 @@ from kdsharp.recipes.recipe import Recipe, check_training
 
 # Dictionaries of any names; all others hold the settings of a dataclass.
 _OPEN = ("student.options", "losses.others")
+# Terms of the loss that came later: written where they are weighed.
+_LATER = ("others", "contrast")
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
@@ -20,10 +22,9 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
     described = dataclasses.asdict(recipe)
     if isinstance(recipe.degradation, UnknownDegradation):
         described["degradation"] = described["degradation"]["settings"]
-    if (
-        not recipe.losses.others
-    ):  # files are known by what they hold, also those from before there was such a setting
-        del described["losses"]["others"]
+    for name in _LATER:  # files are known by what they hold, also those from before there was such a setting
+        if not described["losses"][name]:
+            del described["losses"][name]
     derived = {"task": recipe.task, "scale": recipe.scale}
     return described | derived | {"degradation_kind": kind_of(recipe.degradation)}
 
@@ -62,7 +63,7 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
     Raises KdsharpError for an unknown name or a value that is not allowed.
     """
     described = json.loads(json.dumps(to_dict(recipe)))
-    described["losses"].setdefault("others", {})
+    described["losses"] = {"others": {}, "contrast": 0.0} | described["losses"]
     for setting in settings:
         _change(described, setting)
     changed = from_dict(described)

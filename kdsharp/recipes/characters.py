@@ -12,6 +12,7 @@ from kdsharp.recipes.teaching import FIDELITY_TEACHER, LIKE_FIDELITY_TEACHER
 
 # Trained against a discriminator: what the damage took away, they draw anew. RealESRNet is none of them.
 _DRAWS_DETAIL = ("RealESRGAN_", "realesr-")
+_PLAIN = {"perceptual": 0.0, "contrast": 0.0}  # without the terms that ask for crispness
 
 
 def characters(recipe: Recipe) -> dict[str, Recipe]:
@@ -27,7 +28,7 @@ def characters(recipe: Recipe) -> dict[str, Recipe]:
     name = fidelity_teacher(recipe)
     faithful = None
     if name == recipe.teacher and name is not None:
-        faithful = dataclasses.replace(recipe, losses=dataclasses.replace(recipe.losses, perceptual=0.0))
+        faithful = dataclasses.replace(recipe, losses=dataclasses.replace(recipe.losses, **_PLAIN))
     elif name is not None:
         faithful = dataclasses.replace(recipe, teacher=name, losses=LIKE_FIDELITY_TEACHER)
     found = {"alone": dataclasses.replace(recipe, teacher=None, losses=_alone((faithful or recipe).losses))}
@@ -64,4 +65,4 @@ def _fidelity_teacher_for(degradation: Degradation) -> str | None:
 def _alone(losses: Losses) -> Losses:
     """The same losses with all that went to a teacher given to the original."""
     share = losses.hr + losses.teacher + losses.soft or 1.0
-    return dataclasses.replace(losses, hr=share, teacher=0.0, soft=0.0, features=0.0, perceptual=0.0)
+    return dataclasses.replace(losses, hr=share, teacher=0.0, soft=0.0, features=0.0, **_PLAIN)

@@ -59,6 +59,7 @@ class Losses:
     frequency: float = setting(0.0, WEIGHT)
     edge: float = setting(0.0, WEIGHT)
     vgg: int = setting(19, one_of(16, 19))
+    contrast: float = setting(0.0, WEIGHT)
     others: dict[str, float] = setting({}, _WEIGHTS)
 
     __post_init__ = checked("losses.")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
+from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.torch import load_file, save_file
 from scipy import ndimage
 from scipy.signal import fftconvolve
@@ -111,6 +112,26 @@ def test_edge_is_opencvs_laplacian() -> None:
     assert losses.edge(one, two).item() == pytest.approx(np.sqrt(inside**2 + 1e-6).mean())
 
 
+def test_contrast_is_numpys_local_deviation_and_slope() -> None:
+    """Where each detail lies does not matter, how strong it is does."""
+    one, two = pictures()
+
+    def strength(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        across, down = np.diff(image, axis=1)[:-1], np.diff(image, axis=0)[:, :-1]
+        slopes = sliding_window_view(np.hypot(across, down), (3, 3))
+        return sliding_window_view(image, (5, 5)).std(axis=(2, 3)), slopes.mean(axis=(2, 3))
+
+    planes = [
+        (strength(first), strength(second)) for first, second in zip(one[:, 0].numpy(), two[:, 0].numpy())
+    ]
+    expected = sum(np.mean([np.abs(a[part] - b[part]) for a, b in planes]) for part in (0, 1))
+    assert losses.contrast(one[:, :1], two[:, :1]).item() == pytest.approx(expected, rel=1e-3)
+    noise = torch.rand(1, 1, 200, 200, generator=torch.Generator().manual_seed(0))
+    other, flat = noise.flip(-1), torch.full_like(noise, 0.5)
+    assert losses.contrast(other, noise) < losses.contrast(flat, noise) / 4
+    assert torch.nn.functional.l1_loss(other, noise) > torch.nn.functional.l1_loss(flat, noise)
+
+
 TERMS = {
     "l1": lambda out, goal: losses.DISTANCES["l1"](out, goal),
     "mse": lambda out, goal: losses.DISTANCES["mse"](out, goal),
@@ -120,6 +141,7 @@ TERMS = {
     "ms_ssim": losses.ms_ssim,
     "frequency": losses.frequency,
     "edge": losses.edge,
+    "contrast": losses.contrast,
 }
 
 
@@ -131,7 +153,7 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["teacher", "soft", "structure", "ms_ssim", "frequency", "edge"])
+@pytest.mark.parametrize("name", ["teacher", "soft", "structure", "ms_ssim", "frequency", "edge", "contrast"])
 def test_each_term_is_weighed_by_its_name(name: str) -> None:
     hr, target = pictures()
     output = (hr + target) / 2

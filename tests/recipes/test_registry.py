@@ -169,6 +169,15 @@ def test_losses_from_outside_are_weighed_by_name() -> None:
     assert recipes.digest(glowing) != recipes.digest(base)
 
 
+def test_a_term_that_came_later_is_written_where_it_is_weighed() -> None:
+    base = recipes.preset("mae")
+    assert "contrast" not in recipes.to_dict(base)["losses"]
+    crisp = recipes.override(base, ["losses.contrast=3"])
+    assert recipes.to_dict(crisp)["losses"]["contrast"] == 3
+    assert recipes.from_dict(json.loads(json.dumps(recipes.to_dict(crisp)))) == crisp
+    assert recipes.override(crisp, ["losses.contrast=0"]) == base
+
+
 def test_what_was_written_before_is_still_the_same() -> None:
     """As `to_dict` described the preset before scale and task became one: stores and runs are known by it."""
     before = """{"name": "cifar", "task": "sharpen", "scale": 1,

@@ -27,6 +27,7 @@ _TERMS = {
     "ms_ssim": (COLOURS[2], ":"),
     "frequency": (COLOURS[5], "--"),
     "edge": (COLOURS[5], ":"),
+    "contrast": (COLOURS[5], "-."),
     "perceptual": (COLOURS[1], ":"),
     "features": (COLOURS[1], "--"),
 }

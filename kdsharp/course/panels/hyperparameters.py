@@ -49,6 +49,7 @@ def hyperparameter_panel(recipe: Recipe, device: str = "cpu") -> RecipePanel:
         "features": slider("features", losses.features, 0.0, 0.1, 0.01),
         "frequency": slider("Fourier", losses.frequency, 0.0, 1.0, 0.05),
         "edge": slider("edges", losses.edge, 0.0, 1.0, 0.05),
+        "contrast": slider("local contrast", losses.contrast, 0.0, 5.0, 0.1),
         "learning_rate": log_slider("learning rate", training.learning_rate, -5, -1),
         "steps": slider("steps", training.steps, 50, max(3000, 2 * training.steps), 50),
         "batch": slider("batch", training.batch, 2, max(32, training.batch), 2),
@@ -107,6 +108,7 @@ def _training_text(recipe: Recipe) -> str:
         "features": weights.features,
         "Fourier": weights.frequency,
         "edges": weights.edge,
+        "local contrast": weights.contrast,
         **weights.others,
     }
     terms = " + ".join(f"{weight:.3g} {name}" for name, weight in names.items() if weight) or "nothing"
