@@ -191,7 +191,7 @@ def _gauge(axis: Axes, shown: Reel) -> None:
     bars = axis.bar([""], [share], color=colours_of([name])[name], width=0.5)
     axis.bar_label(bars, [f"{share:.0%}"], fontweight="bold", fontsize=12, padding=3)
     axis.axhline(0, color=COLOURS[6], linewidth=1)
-    axis.set(ylim=(min(0, 1.2 * share), 1.02), xlim=(-1, 1), title="way to the teacher (this crop)")
+    axis.set(ylim=(min(0, 1.2 * share), 1.02), xlim=(-1, 1), title="share of the way")
     axis.set_yticks([0, 1], [NOTHING, "the teacher"])
     axis.spines[:].set_visible(False)
 
