@@ -100,6 +100,19 @@ EVERY = {
     "curves": lambda: figures.curves(HISTORY, LONG),
     "curves of one row": lambda: figures.curves(HISTORY[:1]),
     "curves of equal terms": lambda: figures.curves([row | dict.fromkeys(TERMS, 0.01) for row in HISTORY]),
+    "curves above nothing": lambda: figures.curves(HISTORY, nothing=29.0),
+    "learning": lambda: figures.learning(
+        {"alone": HISTORY, "student-fidelity": HISTORY}, 30.2, {"student-fidelity": 31.0}, LONG
+    ),
+    "gauge": lambda: figures.gauge({"alone": -0.1, "fidelity": 0.01, LONG: 1.0}),
+    "score card": lambda: figures.score_card(
+        [
+            {"severity": severity, "measure": "SSIM-Y", "doing nothing": 0.9, LONG: 0.9, "alone": 0.8}
+            | {f"student {number}": 0.7 for number in range(4)}
+            | {"winner": ["doing nothing", LONG]}
+            for severity in ("mild", "medium", "severe")
+        ]
+    ),
     "bars": lambda: figures.bars({"a": 8.0, LONG: 2000.0, "c": 31.0}, "ms", BUDGETS, True, LONG),
     "tradeoff": lambda: figures.tradeoff(POINTS, "ms", "dB", LONG, BUDGETS),
     "tradeoff of one point": lambda: figures.tradeoff({"call": (30.0, 32.0)}, "ms", "dB"),

@@ -103,9 +103,8 @@ class TrainingView(Panel):
     def _view(self, crop: int, smooth: int) -> Shown:
         """The curves above, the film below."""
         shown = reel({self._recipe.name: self._folder}, crop - 1) if distill.frames(self._folder) else None
-        figure = Figure(
-            figsize=(12, 4.8), layout="constrained"
-        )  # not pyplot's, which belongs to the main thread
+        # Not pyplot's, which belongs to the main thread.
+        figure = Figure(figsize=(12, 4.8), layout="constrained")
         above, below = figure.subfigures(2, 1, height_ratios=[1.6, 1])
         taught = shown is not None and shown.teachers
         left, right, *last = above.subplots(1, 2 + bool(taught), width_ratios=[1, 1, 0.7][: 2 + bool(taught)])
@@ -192,7 +191,7 @@ def _gauge(axis: Axes, shown: Reel) -> None:
     bars = axis.bar([""], [share], color=colours_of([name])[name], width=0.5)
     axis.bar_label(bars, [f"{share:.0%}"], fontweight="bold", fontsize=12, padding=3)
     axis.axhline(0, color=COLOURS[6], linewidth=1)
-    axis.set(ylim=(min(0, 1.2 * share), 1.02), xlim=(-1, 1), title="way to the teacher (this crop)")
+    axis.set(ylim=(min(0, 1.2 * share), 1.02), xlim=(-1, 1), title="share of the way")
     axis.set_yticks([0, 1], [NOTHING, "the teacher"])
     axis.spines[:].set_visible(False)
 
