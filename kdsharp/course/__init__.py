@@ -15,7 +15,8 @@ from kdsharp.course.lessons import (
 )
 from kdsharp.course.start import Start, begin
 from kdsharp.disk.checkpoints import find as network_file
-from kdsharp.evaluate import evaluate_student, teacher_picture
+from kdsharp.evaluate import evaluate_student, score_card, share_of_the_way, teacher_picture
+from kdsharp.recipes import characters
 from kdsharp.speed import hardware, time_call
 from kdsharp.student import build as build_student
 
@@ -23,6 +24,7 @@ __all__ = [
     "Start",
     "begin",
     "build_student",
+    "characters",
     "degraded",
     "enlarged",
     "evaluate_student",
@@ -33,6 +35,8 @@ __all__ = [
     "on_all_gpus",
     "photograph",
     "recorded",
+    "score_card",
+    "share_of_the_way",
     "teacher_picture",
     "time_call",
 ]

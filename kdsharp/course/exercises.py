@@ -12,8 +12,9 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch.nn import functional as F
 
 from kdsharp import evaluate, student
-from kdsharp.degradation import kernels
+from kdsharp.degradation import degrade_picture, kernels
 from kdsharp.distill import losses
+from kdsharp.evaluate.score_card import CALLS
 from kdsharp.recipes import Losses, Network, Recipe
 
 CHECKS: dict[str, tuple[Callable[..., bool], str]] = {}
@@ -102,10 +103,16 @@ def _wide_and_light(options: dict) -> bool:
     return reach >= 40 and student.parameters(network) < 10_000
 
 
-@_exercise("05.1", "Train twice, and keep the last val_psnr under the names 'with teacher' and 'without'.")
-def _ablation(scores: dict[str, float]) -> bool:
-    first, second = scores["with teacher"], scores["without"]
-    return set(scores) == {"with teacher", "without"} and first != second and 15 < min(first, second) < 60
+@_exercise("05.1", "Send `photo` through kdsharp.fixed_call(...) and subtract the PSNR-Y of the two students.")
+def _what_a_teacher_added(ahead: dict[str, float], networks: dict[str, Callable], photo: np.ndarray) -> bool:
+    expected = {}
+    for severity, call in CALLS.items():
+        _, received = degrade_picture(photo, call)
+        taught, alone = (evaluate.psnr(networks[name](received), photo) for name in ("fidelity", "alone"))
+        expected[severity] = taught - alone
+    return ahead.keys() == expected.keys() and all(
+        abs(ahead[severity] - value) < 0.01 for severity, value in expected.items()
+    )
 
 
 @_exercise("05.2", "The mean of absolute differences, once to hr and once to target, each times its weight.")

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+import kdsharp
 from kdsharp.course import exercises, runner
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
@@ -71,3 +72,18 @@ def test_code_that_raises_is_a_hint_and_not_the_end_of_the_notebook(capsys: pyte
 def test_every_check_belongs_to_a_notebook() -> None:
     wanted = {number for path in NOTEBOOKS for _, number in exercise_cells(nbformat.read(path, as_version=4))}
     assert wanted == set(exercises.CHECKS)
+
+
+def test_what_a_teacher_added_is_measured_and_not_made_up() -> None:
+    photo = kdsharp.read_image(kdsharp.embedded_photos("val")[0])[:96, 160:256]
+    networks = {"alone": lambda picture: picture, "fidelity": kdsharp.unsharp}
+    calls = {"mild": (1.5, 85), "medium": (2, 70), "severe": (3, 50)}
+    received = {name: kdsharp.degrade(photo, kdsharp.fixed_call(*call))[1] for name, call in calls.items()}
+    scores = {
+        name: [kdsharp.psnr(method(picture), photo) for method in networks.values()]
+        for name, picture in received.items()
+    }
+    ahead = {name: taught - alone for name, (alone, taught) in scores.items()}
+    assert exercises.check("05.1", ahead, networks, photo)
+    for wrong in ({"mild": 0.1, "medium": 0.2, "severe": 0.3}, {"mild": ahead["mild"]}, ahead | {"mild": 9.0}):
+        assert not exercises.check("05.1", wrong, networks, photo)

@@ -310,15 +310,15 @@ def run(path: Path) -> str:
 def test_a_new_machine_finds_the_student_of_the_last(own_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """05 trains on one machine; on the next, 05 finds its run finished and 06 measures that student."""
     tiny = [*("training.steps=60", "training.batch=8", "training.patch=32", "training.validate_every=30"),
-            *("store.crop=64", "store.crops_per_photo=4")]  # fmt: skip
+            *("store.crop=64", "store.crops_per_photo=4", "teacher=teacher-x4")]  # fmt: skip
     kept = f"changes = {tiny}\nkeep_in = {str(own_root / 'drive')!r}"
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "first"))
     assert "your student of notebook 05 was not found" in run(
         first_cells("05", own_root, "view.result()", kept)
     )
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "second"))
-    said = run(first_cells("05", own_root, "notebooks 06 to 08 take this student", kept))
-    assert "This run was finished before." in said and "your student: found" in said
+    said = run(first_cells("05", own_root, "notebooks 06 to 08 take", kept))
+    assert "This run had come further before." in said and "your student: found" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "third"))
     said = run(first_cells("06", own_root, "stands in", kept.splitlines()[1]))
     assert "your student: found" in said and "fidelity: taught by call-ceiling, 60 steps" in said
