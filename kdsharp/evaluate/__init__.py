@@ -12,12 +12,15 @@ from kdsharp.evaluate.photographs import (
     format_table,
     teacher_picture,
 )
+from kdsharp.evaluate.pictures import EXACT, Pairs, held_out, mean_scores
 from kdsharp.evaluate.score_card import score_card
 from kdsharp.evaluate.tables import text_table
 
 __all__ = [
+    "EXACT",
     "METRICS",
     "SSIM_WINDOW",
+    "Pairs",
     "Upscaler",
     "benchmark_rows",
     "best_unsharp",
@@ -29,9 +32,11 @@ __all__ = [
     "evaluate_methods",
     "evaluate_student",
     "format_table",
+    "held_out",
     "jod",
     "jod_of_video",
     "luma",
+    "mean_scores",
     "network_benchmark",
     "perception_at_hand",
     "psnr",

@@ -1,8 +1,10 @@
 """Bars, and means with their deviations."""
 
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kdsharp.course.figures.style import COLOURS, canvas, logarithmic_x, points, wrapped
+from kdsharp.course.figures.style import COLOURS, canvas, logarithmic_x, points, styled, wrapped
 
 
 def bars(
@@ -34,20 +36,66 @@ def bars(
 
 
 def ablation(rows: list[dict]) -> Figure:
-    """Mean PSNR on Y with its standard deviation over seeds, one line per variant (rows of `ablation.run`).
+    """What each variant gains over no distillation, one panel per student (rows of `ablation.run`).
 
-    The dashed line is the first variant's mean: a bar of deviation that crosses it shows no difference.
+    Every small dot is a seed, compared with the student of the same seed that had no teacher; the mean stands among
+    them with the standard deviation. A bar that crosses the line at 0 shows no difference. The bars of no distillation
+    itself are how far its seeds lie apart. Frames that arrive clean are left out.
     """
-    size = points(9.0)
-    names = [wrapped(row["variant"], 3.0, size) for row in rows]
-    title = "What each term of the loss is worth"
-    with canvas(9.0, 1.2 + 0.42 * len(rows), title) as (figure, (axis,)):
-        means, deviations = ([row[key] for row in rows] for key in ("psnr_y", "psnr_y_sd"))
-        axis.errorbar(means, names, xerr=deviations, fmt="o", color=COLOURS[0], capsize=4)
-        axis.axvline(means[0], color=COLOURS[3], linestyle="--", linewidth=1)
-        axis.invert_yaxis()
-        axis.margins(x=0.1, y=0.1)
-        axis.grid(alpha=0.3)
-        seeds = rows[0]["seeds"]
-        axis.set_xlabel(f"PSNR-Y in dB, mean and standard deviation over {seeds} seeds (right is better)")
+    panels: dict[str, list[dict]] = {}
+    for row in rows:
+        if "gain_db" in row:
+            panels.setdefault(row["student"], []).append(row)
+    counts = [len({row["variant"] for row in found}) for found in panels.values()]
+    with styled(9.0) as size:
+        figure, axes = plt.subplots(
+            len(panels),
+            figsize=(9.0, 1.0 + sum(0.75 + 0.62 * count for count in counts)),
+            height_ratios=[1 + count for count in counts],
+            squeeze=False,
+            layout="constrained",
+        )
+        figure.suptitle("What distillation adds to the same student")
+        for axis, (student, found) in zip(axes[:, 0], panels.items(), strict=True):
+            _gains(axis, student, found, size)
+        seeds, last = rows[0]["seeds"], axes[-1, 0]
+        last.set_xlabel(
+            f"gain in PSNR-Y over no distillation, dB: {seeds} seeds, mean and standard deviation"
+        )
     return figure
+
+
+def _gains(axis: Axes, student: str, rows: list[dict], size: float) -> None:
+    """One panel: a line per variant, a colour per set of pictures, at the right what the variant cost."""
+    variants, sets = (list(dict.fromkeys(row[key] for row in rows)) for key in ("variant", "measured"))
+    apart = 0.5 / max(1, len(sets) - 1)
+    for row in rows:
+        number = sets.index(row["measured"])
+        height = variants.index(row["variant"]) + apart * number - 0.25
+        look = {"color": COLOURS[number], "label": row["measured"] if row["variant"] == variants[0] else None}
+        each = row.get("worth_db_each", [])
+        axis.plot(each, [height] * len(each), ".", color=COLOURS[number], alpha=0.4)
+        deviation = row["psnr_y_sd" if row["variant"] == variants[0] else "worth_db_sd"]
+        axis.errorbar(row["worth_db"], height, xerr=deviation, fmt="o", capsize=4, **look)
+    axis.axvline(0, color="0.3", linestyle="--", linewidth=1)
+    costs = {row["variant"]: row for row in rows}
+    for place, variant in enumerate(variants):
+        axis.annotate(
+            _cost(costs[variant]),
+            (1.01, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            size=size - 1,
+        )
+    axis.set_yticks(range(len(variants)), [wrapped(name, 2.2, size) for name in variants])
+    axis.set_ylim(len(variants) - 0.5, -0.5)
+    axis.margins(x=0.08)
+    axis.grid(axis="x", alpha=0.3)
+    axis.set_title(f"{student}, {rows[0]['steps']:,} steps", loc="left")
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(sets), borderaxespad=0, handletextpad=0.3)
+
+
+def _cost(row: dict) -> str:
+    """What a variant cost, in words of one core's time."""
+    text = f"training {row['training_seconds']:.0f} s"
+    return text + (f"\ntargets {row['target_seconds']:.0f} s" if row["target_seconds"] else "")
