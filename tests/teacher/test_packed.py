@@ -365,13 +365,14 @@ def test_span_gives_its_published_row(
 def test_the_package_holds_what_the_release_does(
     true: Path, assets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one network of which both are at hand: its weights, rounded to halves, are those of the package."""
+    """The one network of which both are at hand: the released values, those of convolutions cut to halves."""
     released = assets / "weights" / f"{NAME}.pth"
-    if not released.is_file() or files.sha256(released) != teacher.OFFICIAL[NAME].sha256:
+    if not released.is_file():
         pytest.skip(f"the official {NAME}.pth is not among the assets")
     monkeypatch.setenv("KDSHARP_ROOT", str(true))
     state = torch.load(released, weights_only=True)["params"]
     tensors = load_file(teacher.official.converted_of(NAME))
     assert sorted(state) == sorted(tensors)
     for key, value in tensors.items():
-        assert np.array_equal(state[key].numpy().astype(value.dtype), value), key
+        one_step = np.abs(np.spacing(value)) if value.dtype == np.float16 else 0
+        assert np.all(np.abs(state[key].numpy() - value.astype("f4")) <= one_step), key
