@@ -375,5 +375,5 @@ def test_the_package_holds_what_the_release_does(
     assert sorted(state) == sorted(tensors)
     for key, value in tensors.items():
         # The next half towards zero; below 2^-14, where halves grow coarse, ncnn writes zero.
-        one_step = np.maximum(np.abs(np.spacing(value)), 2**-14) if value.dtype == np.float16 else 0
+        one_step = np.maximum(np.spacing(np.abs(value)), 2**-14) if value.dtype == np.float16 else 0
         assert np.all(np.abs(state[key].numpy() - value.astype("f4")) <= one_step), key
