@@ -122,7 +122,8 @@ def test_contrast_is_numpys_local_deviation_and_slope() -> None:
         return sliding_window_view(image, (5, 5)).std(axis=(2, 3)), slopes.mean(axis=(2, 3))
 
     planes = [
-        (strength(first), strength(second)) for first, second in zip(one[:, 0].numpy(), two[:, 0].numpy())
+        (strength(first), strength(second))
+        for first, second in zip(one[:, 0].numpy(), two[:, 0].numpy(), strict=True)
     ]
     expected = sum(np.mean([np.abs(a[part] - b[part]) for a, b in planes]) for part in (0, 1))
     assert losses.contrast(one[:, :1], two[:, :1]).item() == pytest.approx(expected, rel=1e-3)
