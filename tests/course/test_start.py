@@ -323,6 +323,6 @@ def test_a_new_machine_finds_the_student_of_the_last(own_root: Path, monkeypatch
     said = run(first_cells("06", own_root, "stands in", kept.splitlines()[1]))
     assert "your student: found" in said and "fidelity: taught by call-ceiling, 60 steps" in said
     monkeypatch.setenv("KDSHARP_ROOT", str(own_root / "fourth"))  # and without the kept folder
-    assert "your fidelity student of notebook 05 was not found: the published call-s stands in" in run(
+    assert "your fidelity student of notebook 05 was not found: call-s stands in" in run(
         first_cells("06", own_root, "stands in")
     )
