@@ -56,8 +56,8 @@ TABLES = {  # section: its heading, and what one has to know to read it
     ),
     "ablation_real_esrgan": (
         "The same with Real-ESRGAN as the teacher of calls",
-        "`call-s`, 2,000 steps, mean and standard deviation over three seeds, at a call of (2, 70), whole frames. The gain\n"
-        "is over doing nothing.",
+        "`call-s`, 2,000 steps, mean and standard deviation over three seeds, at a call of (2, 70), whole frames. The\n"
+        "gain is over doing nothing.",
     ),
 }
 SETTINGS = ("student", "measured", "variant", "call", "sigma", "benchmark", "photos", "clip", "method")

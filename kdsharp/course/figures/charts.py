@@ -74,7 +74,7 @@ def _gains(axis: Axes, student: str, rows: list[dict], size: float) -> None:
         height = variants.index(row["variant"]) + apart * number - 0.25
         look = {"color": COLOURS[number], "label": row["measured"] if row["variant"] == variants[0] else None}
         each = row.get("worth_db_each", [])
-        axis.plot(each, [height] * len(each), ".", color=COLOURS[number], alpha=0.4)
+        axis.plot(each, [height] * len(each), ".", color=COLOURS[number], alpha=0.6)
         deviation = row["psnr_y_sd" if row["variant"] == variants[0] else "worth_db_sd"]
         axis.errorbar(row["worth_db"], height, xerr=deviation, fmt="o", capsize=4, **look)
     axis.axvline(0, color="0.3", linestyle="--", linewidth=1)
@@ -87,7 +87,8 @@ def _gains(axis: Axes, student: str, rows: list[dict], size: float) -> None:
             va="center",
             size=size - 1,
         )
-    axis.set_yticks(range(len(variants)), [wrapped(name, 2.2, size) for name in variants])
+    names = [f"{variants[0]}\n(how far its seeds lie apart)", *variants[1:]]
+    axis.set_yticks(range(len(variants)), [wrapped(name, 2.2, size) for name in names])
     axis.set_ylim(len(variants) - 0.5, -0.5)
     axis.margins(x=0.08)
     axis.grid(axis="x", alpha=0.3)
