@@ -103,7 +103,9 @@ def _wide_and_light(options: dict) -> bool:
     return reach >= 40 and student.parameters(network) < 10_000
 
 
-@_exercise("05.1", "Send `photo` through kdsharp.fixed_call(...) and subtract the PSNR-Y of the two students.")
+@_exercise(
+    "05.1", "Send `photo` through kdsharp.fixed_call(...) and subtract the PSNR-Y of the two students."
+)
 def _what_a_teacher_added(ahead: dict[str, float], networks: dict[str, Callable], photo: np.ndarray) -> bool:
     expected = {}
     for severity, call in CALLS.items():

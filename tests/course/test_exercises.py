@@ -85,5 +85,9 @@ def test_what_a_teacher_added_is_measured_and_not_made_up() -> None:
     }
     ahead = {name: taught - alone for name, (alone, taught) in scores.items()}
     assert exercises.check("05.1", ahead, networks, photo)
-    for wrong in ({"mild": 0.1, "medium": 0.2, "severe": 0.3}, {"mild": ahead["mild"]}, ahead | {"mild": 9.0}):
+    for wrong in (
+        {"mild": 0.1, "medium": 0.2, "severe": 0.3},
+        {"mild": ahead["mild"]},
+        ahead | {"mild": 9.0},
+    ):
         assert not exercises.check("05.1", wrong, networks, photo)
