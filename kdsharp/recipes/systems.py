@@ -29,7 +29,7 @@ _SHORT_CIFAR = (
 _FEW_CROPS = (
     'store={"crop": 96, "crops_per_photo": 32, "group": 2}',
     *("training.batch=16", "training.patch=64", "training.ema=0.98", "training.half_on_cpu=true"),
-    *("training.steps=600", "training.validate_every=60", "training.learning_rate=3e-3"),
+    *("training.steps=1200", "training.validate_every=120", "training.learning_rate=3e-3"),
     *("degradation.shrink=[1.5, 3.0]", "degradation.usual=[1.5, 2.0, 3.0]", "degradation.usual_share=0.8"),
     # Without VGG: distances of pixels alone made a student that was no crisper than the fidelity teacher's.
     *("losses.teacher=0.5", "losses.structure=0.3", "losses.contrast=3.0"),
