@@ -83,12 +83,16 @@ def load(path: Path) -> ModelDescriptor:
     It may be wrapped as Lightning, torch.compile, DataParallel and averaging do. Raises KdsharpError that says what the
     file is instead, or that its architecture is not known.
     """
-    from spandrel import ModelLoader
+    has_extra = importlib.util.find_spec("spandrel_extra_arches") is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of PyTorch, about what spandrel calls while it is imported
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from spandrel import ModelLoader
 
-    if has_extra := importlib.util.find_spec("spandrel_extra_arches") is not None:
-        import spandrel_extra_arches  # Restormer and others, whose own licences restrict commercial use
+        if has_extra:
+            import spandrel_extra_arches  # Restormer and others, whose own licences restrict commercial use
 
-        spandrel_extra_arches.install(ignore_duplicates=True)
+            spandrel_extra_arches.install(ignore_duplicates=True)
     weights = read_weights(path)
     for inside, candidate in _candidates(weights):
         try:
