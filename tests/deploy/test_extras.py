@@ -18,6 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 BROUGHT_BY = {
     "cv2": "opencv-python",
     "PIL": "pillow",
+    "pycvvdp": "cvvdp",
     "skimage": "scikit-image",
     "IPython": "ipykernel",
     "werkzeug": "flask",

@@ -125,7 +125,7 @@ def test_the_command_line_says_who_teaches(
     command += ["--holdout", "1", "--folder", str(tmp_path / "run"), "--set", *TINY]
     assert main(command) == 0
     assert checkpoints.recipe_of(tmp_path / "run" / "student.safetensors").teacher == teacher.OWN
-    store = [*command[1:7], "--folder", str(tmp_path / "store"), "--set", *TINY]
+    store = [*command[1:6], "--folder", str(tmp_path / "store"), "--set", *TINY]
     assert main(["targets", *store]) == 0
     assert no_source == ["RealESRGAN_x4plus"] * 2
 
