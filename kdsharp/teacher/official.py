@@ -103,8 +103,9 @@ def official_file(name: str) -> Path:
         try:
             return source()
         except KdsharpError as error:
-            log.info("%s: %s", name, error)
             reasons.append(str(error).rstrip("."))
+            if source is not sources[-1]:
+                log.info("%s; the next source is asked", reasons[-1])
     raise KdsharpError(f"No source gives {name}: {'; '.join(reasons)}.")
 
 
