@@ -21,6 +21,7 @@ fi
 rm -rf "$work"
 mkdir -p "$work"
 cp -r notebooks "$work/notebooks"
+"$venv/bin/python" tools/shorten.py "$work/notebooks"
 cd "$work"
 "$venv/bin/python" - > bootstrap.py <<'PY'
 import json
