@@ -90,6 +90,16 @@ def compact(path: Path) -> Path:
     return _save(path, {"params": Compact(num_feat=64, num_conv=32, upscale=4).state_dict()})
 
 
+def span(path: Path) -> Path:
+    """SPAN of scale 4 as spanx4_ch48, with random weights."""
+    from spandrel.architectures.SPAN import SPAN
+
+    torch.manual_seed(0)
+    return _save(
+        path, {"params": SPAN(num_in_ch=3, num_out_ch=3, feature_channels=48, upscale=4).eval().state_dict()}
+    )
+
+
 def restormer(path: Path) -> Path:
     """Restormer as in motion_deblurring.pth, at its full 26 million parameters; its correction is a small one."""
     from spandrel_extra_arches.architectures.Restormer import Restormer
