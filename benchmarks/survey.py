@@ -14,8 +14,11 @@ from benchmarks import scenes
 from kdsharp import data, evaluate, recipes
 from kdsharp.degradation import degrade
 from kdsharp.errors import KdsharpError
+from kdsharp.evaluate.score_card import CALLS as SCORE_CARD
 
-CALLS = {"mild": (1.5, 85.0), "medium": (2.0, 70.0), "severe": (3.0, 50.0)}  # shrink factor, JPEG quality
+CALLS = {
+    name: (call.shrink[0], call.jpeg[0]) for name, call in SCORE_CARD.items()
+}  # shrink factor, JPEG quality
 DRAWN = {"text": 8, "graphics": 6}  # frames that `scenes` adds to a folder's own
 Method = Callable[[np.ndarray], np.ndarray]
 

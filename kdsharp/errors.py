@@ -1,5 +1,7 @@
-"""The one error that a reader of the course is meant to see, and what its sentences are made of."""
+"""What a reader is meant to see of errors, and what not: our one error, and packages' talk of themselves."""
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -60,3 +62,16 @@ def naming_the_extra(what: str, extra: str = "") -> Iterator[None]:
         if sentence := missing(error, what, extra):
             raise sentence from error
         raise
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within, what packages report of their own progress, and of what they will change, stays unsaid."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -7,7 +7,7 @@ says in one line what is there and what is taken instead. What it returns knows 
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,16 +54,13 @@ class Start:
     def recipe(self, changes: Sequence[str] = ()) -> Recipe:
         """The system's recipe in this profile with `changes`, settings such as `training.steps=300`.
 
-        In `quick`, where no source gives its official teacher, the course's own takes its place, and one printed line
-        says so. What has to be fetched for it is fetched. Raises KdsharpError for a setting that is none.
+        In `quick`, where no source gives its official teacher, the course's own takes its place, and one line says so
+        (`pipeline.at_hand`). What has to be fetched for it is fetched. Raises KdsharpError for a setting that is none.
         """
-        recipe = recipes.override(recipes.preset(self.system, self.profile), changes)
-        if self.profile != "quick" or recipe.teacher not in teacher.OFFICIAL:
-            return recipe
-        chosen, why = teacher.choose(recipe.teacher)
-        if why:
-            print(f"{why} {chosen} stands in.")
-        return replace(recipe, teacher=chosen)
+        from kdsharp.distill import pipeline  # loads torchvision, which most notebooks begin without
+
+        changed = recipes.override(recipes.preset(self.system, self.profile), changes)
+        return pipeline.at_hand(changed, self.profile)
 
     def characters(self, run: str = "student") -> dict[str, Path]:
         """The files of notebook 05's three students that are here or kept (and brought back), by character.

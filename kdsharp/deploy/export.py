@@ -3,11 +3,7 @@
 `engines.onnx` executes the file without PyTorch, and `largest_difference` checks that it gives the same picture.
 """
 
-import contextlib
 import copy
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -17,6 +13,7 @@ from torch.nn import functional as F
 
 from kdsharp.deploy.engines.base import Engine
 from kdsharp.disk import files
+from kdsharp.errors import quiet
 from kdsharp.student import CHANNELS
 
 OPSET = 18
@@ -74,19 +71,6 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
     with files.atomic_write(Path(path)) as handle:
         handle.write(model.SerializeToString())
     return Path(path)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Exporters report on their own progress and on packages that they could also use: not the reader's concern."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def largest_difference(network: nn.Module, exported: Engine, height: int, width: int) -> float:

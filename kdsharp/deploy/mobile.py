@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from kdsharp.deploy.export import for_multiples, quiet
+from kdsharp.deploy.export import for_multiples
 from kdsharp.disk import files
-from kdsharp.errors import KdsharpError
+from kdsharp.errors import KdsharpError, quiet
 from kdsharp.student import CHANNELS
 
 

@@ -22,8 +22,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 
 from kdsharp import data, student
 from kdsharp.degradation import degrade
-from kdsharp.deploy.export import quiet
 from kdsharp.disk import files
+from kdsharp.errors import quiet
 from kdsharp.recipes import Degradation
 
 CALIBRATION_SIDE = 384  # pixels: the middle of each photograph

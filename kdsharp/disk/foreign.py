@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsharp.errors import KdsharpError
+from kdsharp.errors import KdsharpError, quiet
 
 if TYPE_CHECKING:
     from spandrel import ModelDescriptor
@@ -84,11 +84,7 @@ def load(path: Path) -> ModelDescriptor:
     file is instead, or that its architecture is not known.
     """
     has_extra = importlib.util.find_spec("spandrel_extra_arches") is not None
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # of PyTorch, about what spandrel calls while it is imported
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with quiet():  # PyTorch announces the end of what spandrel calls while it is imported
         from spandrel import ModelLoader
 
         if has_extra:

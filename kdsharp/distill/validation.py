@@ -102,11 +102,7 @@ def frames(folder: Path) -> dict[int, Path]:
 
 def frame(path: Path, crop: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(input, student, original) of one row of a validation picture, `uint8` RGB; the last for one beyond it."""
-    picture = data.read_image(path)
-    side = picture.shape[1] // 3
-    top = min((crop + 1) * side, len(picture)) - side
-    row = picture[top : top + side]
-    return row[:, :side], row[:, side : 2 * side], row[:, 2 * side :]
+    return tuple(np.hsplit(_row(data.read_image(path), crop, squares=3), 3))
 
 
 def teacher_frame(folder: Path, crop: int = 0) -> np.ndarray | None:
@@ -114,8 +110,12 @@ def teacher_frame(folder: Path, crop: int = 0) -> np.ndarray | None:
     path = Path(folder) / TEACHER
     if not path.exists():
         return None
-    picture = data.read_image(path)
-    side = picture.shape[1]
+    return _row(data.read_image(path), crop, squares=1)
+
+
+def _row(picture: np.ndarray, crop: int, squares: int) -> np.ndarray:
+    """One row of so many squares; the last for one beyond it."""
+    side = picture.shape[1] // squares
     top = min((crop + 1) * side, len(picture)) - side
     return picture[top : top + side]
 

@@ -7,7 +7,6 @@ At most the middle 2048 x 2048 pixels are measured, on the CPU: two megapixels t
 """
 
 import logging
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from kdsharp import data
-from kdsharp.errors import KdsharpError, naming_the_extra
+from kdsharp.errors import KdsharpError, naming_the_extra, quiet
 
 DISPLAY = "standard_fhd"
 _SIDE = 2048  # pixels: sides of what is measured of a larger picture
@@ -131,13 +130,9 @@ def _as_file(picture: np.ndarray) -> BytesIO:
 def _quietly() -> Iterator[None]:
     """Within, what pycvvdp says of itself stays unsaid, and its calls of `logging.debug` set nothing up."""
     root, silent = logging.getLogger(), logging.NullHandler()
-    before = root.manager.disable
     root.addHandler(silent)
-    logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             yield
     finally:
-        logging.disable(before)
         root.removeHandler(silent)

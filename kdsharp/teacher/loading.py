@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -160,14 +159,9 @@ def _locate(name_or_path: str | Path) -> Path:
 
 def _read(path: Path) -> ImageModelDescriptor:
     """The network in a file, on the CPU, for RGB in and out."""
-    with (
-        warnings.catch_warnings()
-    ):  # some of its architectures are written in what PyTorch has announced to drop
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from spandrel import ImageModelDescriptor  # takes seconds, so only where a file of others is read
-
     descriptor = foreign.load(path)
+    from spandrel import ImageModelDescriptor  # takes seconds, so only where a file of others is read
+
     if not isinstance(descriptor, ImageModelDescriptor):
         raise KdsharpError(f"{path} holds a network that does not turn one picture into another.")
     if (descriptor.input_channels, descriptor.output_channels) != (3, 3):

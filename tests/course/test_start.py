@@ -266,7 +266,7 @@ def test_the_status_names_the_teachers_source_and_fetches_nothing(
 
 @pytest.mark.parametrize("why", [None, "No source gives RealESRGAN_x4plus."])
 def test_quick_takes_the_official_teacher_or_says_why_not(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, why: str | None
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, why: str | None
 ) -> None:
     asked = []
 
@@ -274,14 +274,14 @@ def test_quick_takes_the_official_teacher_or_says_why_not(
         asked.append(name)
         return ("teacher-x4" if why else name), why
 
-    monkeypatch.setattr("kdsharp.teacher.choose", choose)
+    monkeypatch.setattr("kdsharp.distill.pipeline.choose", choose)
     quick, medium = start.begin("quick"), start.begin("medium")
-    capsys.readouterr()
     assert medium.recipe(["teacher=RealESRGAN_x4plus"]).teacher == "RealESRGAN_x4plus" and not asked
     assert quick.recipe(["teacher=call-ceiling"]).teacher == "call-ceiling" and not asked
     made = quick.recipe(["teacher=RealESRGAN_x4plus"])
     assert asked == ["RealESRGAN_x4plus"] and made.teacher == ("teacher-x4" if why else asked[0])
-    assert capsys.readouterr().out == (f"{why} teacher-x4 stands in.\n" if why else "")
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ([f"teacher-x4 teaches instead of RealESRGAN_x4plus: {why}"] if why else [])
     with_teacher = ["teacher=RealESRGAN_x4plus"]
     expected = recipes.override(recipes.preset("video-call", "quick"), with_teacher)
     assert recipes.override(made, with_teacher) == expected  # and nothing else is changed

@@ -13,6 +13,7 @@ from kdsharp.course.figures.style import (
     THREAD,
     canvas,
     colours_of,
+    nothing_line,
     plain_numbers,
 )
 from kdsharp.errors import KdsharpError
@@ -58,15 +59,7 @@ def curves(history: list[dict], title: str = "", nothing: float | None = None) -
         right.plot(steps, [row["val_psnr"] for row in history], color=COLOURS[0], marker="o", markersize=4)
         right.set(xlabel="step", ylabel="PSNR in dB", title="validation (held-out crops)")
         if nothing is not None:
-            right.axhline(nothing, color=COLOURS[6], linewidth=1)
-            right.annotate(
-                NOTHING,
-                (1, nothing),
-                (-2, 3),
-                xycoords=right.get_yaxis_transform(),
-                textcoords="offset points",
-                ha="right",
-            )
+            nothing_line(right, nothing)
         for axis in (left, right):
             axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axis.grid(alpha=0.3)

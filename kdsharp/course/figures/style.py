@@ -158,3 +158,10 @@ def save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     return path
+
+
+def nothing_line(axis: Axes, value: float) -> None:
+    """What doing nothing scores, as a thin black line across a plot, named at its right end."""
+    axis.axhline(value, color=COLOURS[6], linewidth=1)
+    place = {"xycoords": axis.get_yaxis_transform(), "textcoords": "offset points"}
+    axis.annotate(NOTHING, (1, value), (-2, 3), ha="right", **place)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure, SubFigure
 from kdsharp import distill, student
 from kdsharp.course.figures import COLOURS
 from kdsharp.course.figures.film import Reel, chosen_steps, place_picture, reel
-from kdsharp.course.figures.style import NOTHING, colours_of
+from kdsharp.course.figures.style import NOTHING, colours_of, nothing_line
 from kdsharp.course.panels.panel import Panel, Shown, slider
 from kdsharp.disk import files
 from kdsharp.distill import TrainingResult
@@ -171,15 +171,7 @@ def _validations(axis: Axes, name: str, history: list[dict], nothing: float | No
     steps, values = [row["step"] for row in history], [row["val_psnr"] for row in history]
     axis.plot(steps, values, color=colours_of([name])[name], marker="o")
     if nothing is not None:
-        axis.axhline(nothing, color=COLOURS[6], linewidth=1)
-        axis.annotate(
-            NOTHING,
-            (1, nothing),
-            (-2, 3),
-            xycoords=axis.get_yaxis_transform(),
-            textcoords="offset points",
-            ha="right",
-        )
+        nothing_line(axis, nothing)
     axis.set(xlabel="step", ylabel="PSNR in dB", title="validation")
 
 
