@@ -11,8 +11,11 @@ from kdsharp import student
 from kdsharp.disk import parallel
 from kdsharp.distill import losses
 from kdsharp.distill.features import FeatureMatch
+from kdsharp.distill.soap import Soap
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Recipe
+
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "soap": Soap}
 
 
 @dataclass
@@ -65,8 +68,8 @@ def begin(recipe: Recipe, device: str, dtype: torch.dtype, teacher_network: nn.M
     looks_inside = "features" in losses.needed(recipe.losses)
     match = FeatureMatch(network, teacher_network).to(device) if looks_inside else None
     trained = parallel.wrap(_Trained(network, match))
-    optimizer = torch.optim.AdamW(
-        trained.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    optimizer = OPTIMIZERS[settings.optimizer](
+        trained.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
     scaler = torch.amp.GradScaler(device.split(":")[0], enabled=dtype is torch.float16)
     return Learner(network, average, match, trained, optimizer, scaler, dtype)

@@ -4,6 +4,7 @@ Each term is one function, registered under the name by which a recipe's `Losses
 
     hr and teacher             distance to the original and to the teacher's answer: L1, squared, or Charbonnier
     soft                       KL divergence to the teacher's answer, as distributions over grey levels
+    relative                   L1 to the original as a share of what doing nothing has: harm weighs most on good frames
     structure, ms_ssim         1 - SSIM and 1 - MS-SSIM
     frequency, edge            L1 of Fourier coefficients, Charbonnier of Laplacians
     perceptual, features       the modules `perceptual` and `features`
@@ -31,6 +32,7 @@ from kdsharp.recipes import Losses
 _SSIM_WINDOW = 11
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, from human eyes
 _EPSILON = 1e-3
+LENIENCE = 1.0
 LEVELS = 32
 
 # What a term can look at, and what is said where the recipe asks for it and it is not there.
@@ -38,6 +40,7 @@ NEEDS = {
     "hr": "",
     "target": "The recipe weighs the teacher's targets, but this target store has none.",
     "goal": "",
+    "given": "The relative term asks what doing nothing would have been: it needs the network's input.",
     "weights": "",
     "vgg": "The recipe has a perceptual term: give VGG weights, or set its weight to 0.",
     "features": "The recipe has a feature term: give the teacher's network, or set its weight to 0.",
@@ -60,6 +63,7 @@ def register(name: str, needs: tuple[str, ...] = ("goal",)) -> Callable[[Callabl
     `needs` names what it is called with besides the student's output:
 
         hr, target      the original, the teacher's answer
+        given           what the student was given
         goal            the teacher's answer where there is one, else the original
         weights         the recipe's `Losses`
         vgg             the module `Perceptual`
@@ -111,6 +115,19 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def distance(output: Tensor, other: Tensor, weights: Losses) -> Tensor:
     """How far the output is from another picture, by the distance that the recipe chose."""
     return DISTANCES[weights.distance](output, other)
+
+
+@register("relative", needs=("hr", "given"))
+def relative(output: Tensor, hr: Tensor, given: Tensor) -> Tensor:
+    """L1 of the output over L1 of what was given, picture by picture: below 1 the student helps, above it harms.
+
+    A level of error is little in a severe call and much in a frame that arrived clean. `LENIENCE` levels are added to
+    what was given, or a clean frame would weigh without bound. Raises KdsharpError where the student enlarges.
+    """
+    if given.shape != hr.shape:
+        raise KdsharpError("losses.relative compares with doing nothing: it needs a student of scale 1.")
+    nothing = (given - hr).abs().mean((1, 2, 3)) + LENIENCE / 255
+    return ((output - hr).abs().mean((1, 2, 3)) / nothing).mean()
 
 
 def soft_targets(output: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
@@ -243,15 +260,16 @@ def distillation_loss(
     weights: Losses,
     perceptual: Perceptual | None = None,
     features: Tensor | None = None,
+    given: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Every weighted term by name, and their sum as `loss`.
 
-    `features` is what `features.FeatureMatch` gave for this output. Raises KdsharpError if a weight asks for a target,
-    for VGG or for features that are not there, or if there is no term.
+    `given` is the student's input; `features` is what `features.FeatureMatch` gave for this output.
+    Raises KdsharpError if a weight asks for a target, VGG or features that are not there, or if there is no term.
     """
     goal = hr if target is None else target
     at_hand: dict[str, Any] = {"hr": hr, "target": target, "goal": goal, "weights": weights}
-    at_hand |= {"vgg": perceptual, "features": features}
+    at_hand |= {"vgg": perceptual, "features": features, "given": given}
     terms = {}
     for name, weight in weighed(weights).items():
         if missing := [need for need in TERMS[name].needs if at_hand[need] is None]:

@@ -126,9 +126,9 @@ def describe(photos: list[Path], degradation: Degradation, store: Store, teacher
         "format": FORMAT,
         "task": "upscale" if scale > 1 else "sharpen",
         "scale": scale,
-        "degradation": dataclasses.asdict(degradation),
+        "degradation": recipes.written(degradation),
         "degradation_kind": recipes.kind_of(degradation),
-        "store": dataclasses.asdict(store),
+        "store": recipes.written(store),
         "teacher": teacher.identity if teacher else None,
         "photographs": {"count": len(photos), "sha256": identity.digest(identity.of_files(read))},
     }

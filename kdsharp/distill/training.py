@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from kdsharp.disk import checkpoints, files, identity, keep, parallel
 from kdsharp.distill import losses, precision, runs
-from kdsharp.distill.batches import Batch, Reader, draw_batch
+from kdsharp.distill.batches import Batch, Reader, draw_batch, on_device
 from kdsharp.distill.learner import Learner, begin
 from kdsharp.distill.perceptual import Perceptual
 from kdsharp.distill.targets import TargetStore
@@ -90,8 +90,9 @@ def train(
         run = _Run(recipe, folder, made_from, validation, perceptual, recorded)
         learner = _begin_or_resume(run, device, inside)
         colour = learner.network.colour
+        crops = on_device(store, device)
         reader = Reader(
-            lambda step: draw_batch(store, settings, step, colour, device), learner.step, settings.steps
+            lambda step: draw_batch(crops, settings, step, colour, device), learner.step, settings.steps
         )
         try:
             _loop(run, learner, reader, on_progress, watch)
@@ -166,7 +167,9 @@ def _learn(run: _Run, learner: Learner, batch: Batch) -> tuple[dict[str, Tensor]
         group["lr"] = learning_rate(step, settings)
     with torch.autocast(inputs.device.type, dtype=learner.dtype, enabled=learner.dtype is not torch.float32):
         output, features = learner.trained(inputs)
-    terms = losses.distillation_loss(output.float(), hr, target, run.recipe.losses, run.perceptual, features)
+    terms = losses.distillation_loss(
+        output.float(), hr, target, run.recipe.losses, run.perceptual, features, inputs
+    )
     loss = parallel.mean(terms["loss"])
     if not math.isfinite(loss):
         raise KdsharpError(

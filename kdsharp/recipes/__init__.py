@@ -1,6 +1,6 @@
 """Every setting of the course as plain data: what to degrade, who teaches, who learns, and for how long."""
 
-from kdsharp.recipes.as_data import digest, from_dict, override, to_dict
+from kdsharp.recipes.as_data import digest, from_dict, override, to_dict, written
 from kdsharp.recipes.characters import characters, fidelity_teacher
 from kdsharp.recipes.degradations import (
     DEGRADATIONS,
@@ -62,4 +62,5 @@ __all__ = [
     "scale_of",
     "to_dict",
     "trains_teacher",
+    "written",
 ]

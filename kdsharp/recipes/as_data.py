@@ -1,5 +1,6 @@
 """Recipes as JSON-ready data and back, and changed by name as on the command line."""
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -13,20 +14,26 @@ from kdsharp.recipes.recipe import Recipe, check_training
 
 # Dictionaries of any names; all others hold the settings of a dataclass.
 _OPEN = ("student.options", "losses.others")
-# Terms of the loss that came later: written where they are weighed.
-_LATER = ("others", "contrast")
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON-ready data; `from_dict` is its inverse."""
-    described = dataclasses.asdict(recipe)
-    if isinstance(recipe.degradation, UnknownDegradation):
-        described["degradation"] = described["degradation"]["settings"]
-    for name in _LATER:  # files are known by what they hold, also those from before there was such a setting
-        if not described["losses"][name]:
-            del described["losses"][name]
-    derived = {"task": recipe.task, "scale": recipe.scale}
-    return described | derived | {"degradation_kind": kind_of(recipe.degradation)}
+    return written(recipe) | _derived(recipe)
+
+
+def written(settings: Any) -> dict[str, Any]:
+    """The settings of a dataclass as JSON-ready data, without those that came later and are at their default.
+
+    Files are known by what they hold, also those from before there was such a setting.
+    """
+    described = {}
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        if isinstance(value, UnknownDegradation):
+            value = value.settings
+        if not item.metadata.get("later") or value != _default(item):
+            described[item.name] = written(value) if dataclasses.is_dataclass(value) else copy.deepcopy(value)
+    return described
 
 
 def digest(recipe: Recipe) -> str:
@@ -62,8 +69,7 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
     Values are JSON (numbers, lists for ranges, quoted or bare words). `scale=2` changes it wherever it stands.
     Raises KdsharpError for an unknown name or a value that is not allowed.
     """
-    described = json.loads(json.dumps(to_dict(recipe)))
-    described["losses"] = {"others": {}, "contrast": 0.0} | described["losses"]
+    described = json.loads(json.dumps(_all(recipe) | _derived(recipe)))
     for setting in settings:
         _change(described, setting)
     changed = from_dict(described)
@@ -98,6 +104,25 @@ def _change(described: dict[str, Any], setting: str) -> None:
         described["student"]["options"]["scale"] = value
     if name in ("scale", "degradation_kind") and "scale" in described["degradation"]:
         described["degradation"]["scale"] = described["scale"]
+
+
+def _all(recipe: Recipe) -> dict[str, Any]:
+    """Every setting, also those that `written` leaves out."""
+    described = dataclasses.asdict(recipe)
+    if isinstance(recipe.degradation, UnknownDegradation):
+        described["degradation"] = described["degradation"]["settings"]
+    return described
+
+
+def _derived(recipe: Recipe) -> dict[str, Any]:
+    """What follows from a recipe, and is written so that a reader sees it."""
+    return {"task": recipe.task, "scale": recipe.scale, "degradation_kind": kind_of(recipe.degradation)}
+
+
+def _default(item: dataclasses.Field) -> Any:
+    if item.default_factory is not dataclasses.MISSING:
+        return item.default_factory()
+    return item.default
 
 
 def _degradation(kind: Any, settings: Any) -> Degradation:

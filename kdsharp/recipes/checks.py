@@ -94,11 +94,12 @@ GREY_LEVELS = span(0, 255)
 SCALE = whole(1, 8)
 
 
-def setting(default: Any, rule: Rule) -> Any:
-    """A field of a dataclass with its default, and what it may be."""
+def setting(default: Any, rule: Rule, later: bool = False) -> Any:
+    """A field of a dataclass with its default, and what it may be; `later` if files were written before it came."""
+    metadata = {"rule": rule, "later": later}
     if isinstance(default, dict):
-        return dataclasses.field(default_factory=default.copy, metadata={"rule": rule})
-    return dataclasses.field(default=default, metadata={"rule": rule})
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def required(rule: Rule) -> Any:

@@ -39,6 +39,7 @@ _KERNEL = 21.0  # pixels: every blur kernel lies in a window of this side
 class Downscale:
     """Shrink by a whole factor, as the super-resolution literature does (plain bicubic by default).
 
+    One of `filters` is drawn for each batch; a teacher sees the bicubic one all the same, which it was trained on.
     `dirty_share` of the images also get noise (standard deviation in 1/255) and JPEG (quality 1 to 100).
     """
 
@@ -46,6 +47,7 @@ class Downscale:
     dirty_share: float = setting(0.0, SHARE)
     noise: Range = setting((0.0, 4.0), GREY_LEVELS)
     jpeg: Range = setting((40.0, 95.0), QUALITIES)
+    filters: tuple[str, ...] = setting(("bicubic",), several(one_of(*FILTERS)), later=True)
 
     __post_init__ = check
 

@@ -28,6 +28,7 @@ from kdsharp.recipes.degradations import DEGRADATIONS, Degradation, UnknownDegra
 from kdsharp.recipes.network import FAMILIES, Network, UnknownNetwork, check_network
 
 DISTANCES = ("l1", "mse", "charbonnier")
+OPTIMIZERS = ("adamw", "soap")
 SOURCES = ("div2k", "cifar10")
 _WEIGHTS = Rule(
     lambda value: isinstance(value, dict) and all(map(WEIGHT.holds, value.values())),
@@ -59,8 +60,9 @@ class Losses:
     frequency: float = setting(0.0, WEIGHT)
     edge: float = setting(0.0, WEIGHT)
     vgg: int = setting(19, one_of(16, 19))
-    contrast: float = setting(0.0, WEIGHT)
-    others: dict[str, float] = setting({}, _WEIGHTS)
+    contrast: float = setting(0.0, WEIGHT, later=True)
+    others: dict[str, float] = setting({}, _WEIGHTS, later=True)
+    relative: float = setting(0.0, WEIGHT, later=True)
 
     __post_init__ = checked("losses.")
 
@@ -85,6 +87,7 @@ class Training:
     checkpoint_seconds: float = setting(120.0, number(0))
     seed: int = setting(0, SEED)
     half_on_cpu: bool = setting(False, YES_OR_NO)
+    optimizer: str = setting("adamw", one_of(*OPTIMIZERS), later=True)
 
     __post_init__ = checked("training.")
 
