@@ -62,7 +62,7 @@ def draw_batch(store: TargetStore, settings: Training, step: int, colour: str, d
     mine = _draws(store, settings, step, patch)[parallel.rank() :: parallel.world()]
     scales = (("input", 1), ("hr", Fraction(store.scale)), ("target", Fraction(store.scale)))
     planes = [
-        _planes(_cut(array, mine, patch, scale), colour, device)
+        _planes(cut(array, mine, patch, scale), colour, device)
         for name, scale in scales
         if (array := getattr(store, name)) is not None
     ]
@@ -99,7 +99,7 @@ def _draws(store: TargetStore, settings: Training, step: int, patch: int) -> lis
     ]
 
 
-def _cut(crops: np.ndarray | Tensor, draws: list[Draw], patch: int, scale: Fraction | int) -> Tensor:
+def cut(crops: np.ndarray | Tensor, draws: list[Draw], patch: int, scale: Fraction | int) -> Tensor:
     """The patches (N, side, side, 3) of `uint8` crops at `scale` times the input's size."""
     side = int(patch * scale)
     places = [(int(draw.top * scale), int(draw.left * scale)) for draw in draws]

@@ -109,7 +109,7 @@ _BLUR_S = Recipe(
     training=_training(16_000, 96),
     store=_STORE,
 )
-# SOAP: after 1,500 steps from the same weights 36.4 dB on Set5 where AdamW had 35.5, in the same time. Browsers and calls
+# SOAP: after 1,500 steps 36.4 dB on Set5 where AdamW had 35.5, in the same time. Browsers and calls
 # shrink by area, the literature by bicubic: a network that knows one only is 0.7 dB worse on the other (Set14, x2).
 # SPAN beside the original, three seeds: x2 +0.12 and +0.07 dB on Set5 and Set14, x4 +0.06 and +0.03.
 _SHRUNK = ("bicubic", "area")

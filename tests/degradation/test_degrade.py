@@ -159,3 +159,17 @@ def test_calls_take_the_usual_ratios_as_often_as_asked() -> None:
     assert {64, 48, 32} == set(usual) and len(set(sides)) > 15
     always = VideoCall(usual=(2.0,), usual_share=1.0)
     assert {degrade(hr, always, generator).small.shape[-1] for _ in range(5)} == {48}
+
+
+def test_a_mix_of_shrinking_is_bicubic_for_the_teacher() -> None:
+    hr = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    plain = degrade(hr, Downscale(2), torch.Generator().manual_seed(0)).input
+    boxes = (torch.nn.functional.avg_pool2d(hr, 2) * 255).round() / 255
+    met = set()
+    for seed in range(12):
+        made = degrade(hr, Downscale(2, filters=("bicubic", "area")), torch.Generator().manual_seed(seed))
+        assert torch.equal(made.small, plain)
+        met.add("bicubic" if torch.equal(made.input, plain) else "area")
+    assert met == {"bicubic", "area"}
+    area = degrade(hr, Downscale(2, filters=("area",)), torch.Generator().manual_seed(0)).input
+    assert torch.allclose(area, boxes, atol=1.01 / 255)

@@ -301,3 +301,20 @@ def test_the_gradient_of_feature_distillation_reaches_the_student() -> None:
 
     ours, expected = slope(distance, network.head.weight.detach())
     assert ours == pytest.approx(expected, rel=0.05) and abs(ours) > 1e-4
+
+
+def test_harm_weighs_most_on_a_good_frame() -> None:
+    torch.manual_seed(0)
+    hr = torch.rand(1, 1, 16, 16)
+    slight, poor = hr + 1 / 255, hr + 20 / 255
+    weights = Losses(hr=0.0, relative=1.0)
+    of = {name: lambda output, given=given: losses.distillation_loss(output, hr, None, weights, given=given)["loss"]
+          for name, given in {"clean": hr, "slight": slight, "poor": poor}.items()}  # fmt: skip
+    assert of["clean"](hr) == of["poor"](hr) == 0
+    assert of["poor"](poor).item() == pytest.approx(20 / (20 + losses.LENIENCE), rel=1e-3)
+    level_more = {name: loss(hr + 1 / 255).item() for name, loss in of.items()}
+    assert level_more["clean"] > level_more["slight"] > 5 * level_more["poor"]
+    with pytest.raises(KdsharpError, match="needs the network's input"):
+        losses.distillation_loss(hr, hr, None, weights)
+    with pytest.raises(KdsharpError, match="scale 1"):
+        losses.distillation_loss(hr, hr, None, weights, given=hr[..., ::2, ::2])
