@@ -126,7 +126,7 @@ def describe(photos: list[Path], degradation: Degradation, store: Store, teacher
         "format": FORMAT,
         "task": "upscale" if scale > 1 else "sharpen",
         "scale": scale,
-        "degradation": dataclasses.asdict(degradation),
+        "degradation": recipes.as_written(degradation),
         "degradation_kind": recipes.kind_of(degradation),
         "store": dataclasses.asdict(store),
         "teacher": teacher.identity if teacher else None,
@@ -180,7 +180,9 @@ def crops_of(
         for hr, degraded in _groups(number, image, degradation, store, device):
             batch = {"hr": hr[:, :3], "input": degraded.input}
             if teacher is not None:
-                batch["target"] = target_for(teacher, degraded.small, (store.crop, store.crop))
+                batch["target"] = target_for(
+                    teacher, degraded.small, (store.crop, store.crop), degraded.receiver
+                )
             for name, tensor in batch.items():
                 found.setdefault(name, []).append(_to_uint8(tensor))
     return {name: np.concatenate(groups) for name, groups in found.items()}
@@ -206,7 +208,8 @@ def answer_to(
         raise KdsharpError(
             f"{made.folder} was made from other photographs: give those that it was made from."
         )
-    target = target_for(teacher, degraded.small[place : place + 1], (store.crop, store.crop))
+    small = degraded.small[place : place + 1]
+    target = target_for(teacher, small, (store.crop, store.crop), degraded.receiver)
     return _to_uint8(target)[0]
 
 

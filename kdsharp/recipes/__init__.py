@@ -4,6 +4,7 @@ from kdsharp.recipes.as_data import digest, from_dict, override, to_dict
 from kdsharp.recipes.characters import characters, fidelity_teacher
 from kdsharp.recipes.degradations import (
     DEGRADATIONS,
+    RECEIVERS,
     Blur,
     Camera,
     Degradation,
@@ -13,6 +14,7 @@ from kdsharp.recipes.degradations import (
     Pairs,
     RealEsrgan,
     VideoCall,
+    as_written,
     fixed_call,
     kind_of,
     register_degradation,
@@ -30,6 +32,7 @@ __all__ = [
     "FIDELITY_TEACHER",
     "PERCEPTUAL_TEACHER",
     "PROFILES",
+    "RECEIVERS",
     "SYSTEMS",
     "Blur",
     "Camera",
@@ -45,6 +48,7 @@ __all__ = [
     "Store",
     "Training",
     "VideoCall",
+    "as_written",
     "characters",
     "check_training",
     "digest",

@@ -7,7 +7,7 @@ import reprlib
 from typing import Any
 
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes.degradations import DEGRADATIONS, Degradation, UnknownDegradation, kind_of
+from kdsharp.recipes.degradations import DEGRADATIONS, Degradation, UnknownDegradation, as_written, kind_of
 from kdsharp.recipes.network import FAMILIES, UnknownNetwork
 from kdsharp.recipes.recipe import Recipe, check_training
 
@@ -20,8 +20,7 @@ _LATER = ("others", "contrast")
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON-ready data; `from_dict` is its inverse."""
     described = dataclasses.asdict(recipe)
-    if isinstance(recipe.degradation, UnknownDegradation):
-        described["degradation"] = described["degradation"]["settings"]
+    described["degradation"] = as_written(recipe.degradation)
     for name in _LATER:  # files are known by what they hold, also those from before there was such a setting
         if not described["losses"][name]:
             del described["losses"][name]
@@ -63,6 +62,8 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
     Raises KdsharpError for an unknown name or a value that is not allowed.
     """
     described = json.loads(json.dumps(to_dict(recipe)))
+    if not isinstance(recipe.degradation, UnknownDegradation):
+        described["degradation"] = dataclasses.asdict(recipe.degradation)
     described["losses"] = {"others": {}, "contrast": 0.0} | described["losses"]
     for setting in settings:
         _change(described, setting)
