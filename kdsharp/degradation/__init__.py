@@ -3,6 +3,7 @@
 from kdsharp.degradation import kinds as kinds  # each registers itself
 from kdsharp.degradation.noise import add_noise, add_poisson_noise
 from kdsharp.degradation.pictures import degrade_picture
+from kdsharp.degradation.receivers import enlarge
 from kdsharp.degradation.registry import Degraded, degrade, register
 from kdsharp.degradation.resizing import RESIZE_FILTERS, resize
 
@@ -13,6 +14,7 @@ __all__ = [
     "add_poisson_noise",
     "degrade",
     "degrade_picture",
+    "enlarge",
     "register",
     "resize",
 ]

@@ -20,12 +20,14 @@ from kdsharp.errors import KdsharpError
 class Degraded:
     """All stages of a degradation in order, each (N, 3, h, w), RGB in [0, 1].
 
-    `input` is what the student sees; `small` what the teacher sees (the decoded frame before the enlargement).
+    `input` is what the student sees; `small` what the teacher sees (the decoded frame before the enlargement),
+    and `receiver` the filter that makes one of the other.
     """
 
     stages: dict[str, Tensor]
     input: Tensor
     small: Tensor
+    receiver: str = "bilinear"
 
 
 Chain = Callable[[Tensor, Any, torch.Generator], Degraded]

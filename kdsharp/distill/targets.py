@@ -180,7 +180,8 @@ def crops_of(
         for hr, degraded in _groups(number, image, degradation, store, device):
             batch = {"hr": hr[:, :3], "input": degraded.input}
             if teacher is not None:
-                batch["target"] = target_for(teacher, degraded.small, (store.crop, store.crop))
+                size = (store.crop, store.crop)
+                batch["target"] = target_for(teacher, degraded.small, size, degraded.receiver)
             for name, tensor in batch.items():
                 found.setdefault(name, []).append(_to_uint8(tensor))
     return {name: np.concatenate(groups) for name, groups in found.items()}
@@ -206,7 +207,8 @@ def answer_to(
         raise KdsharpError(
             f"{made.folder} was made from other photographs: give those that it was made from."
         )
-    target = target_for(teacher, degraded.small[place : place + 1], (store.crop, store.crop))
+    small = degraded.small[place : place + 1]
+    target = target_for(teacher, small, (store.crop, store.crop), degraded.receiver)
     return _to_uint8(target)[0]
 
 

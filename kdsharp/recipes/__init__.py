@@ -4,6 +4,7 @@ from kdsharp.recipes.as_data import digest, from_dict, override, to_dict, writte
 from kdsharp.recipes.characters import characters, fidelity_teacher
 from kdsharp.recipes.degradations import (
     DEGRADATIONS,
+    RECEIVERS,
     Blur,
     Camera,
     Degradation,
@@ -30,6 +31,7 @@ __all__ = [
     "FIDELITY_TEACHER",
     "PERCEPTUAL_TEACHER",
     "PROFILES",
+    "RECEIVERS",
     "SYSTEMS",
     "Blur",
     "Camera",

@@ -71,6 +71,14 @@ def one_of(*words: Any) -> Rule:
     )
 
 
+def one_or_several(*words: str) -> Rule:
+    """One of some words, or a tuple of them."""
+    one = one_of(*words)
+    return Rule(
+        lambda value: one.holds(value) or several(one).holds(value), f"{one.allowed}, or a tuple of such"
+    )
+
+
 def optional(rule: Rule) -> Rule:
     """None, or what `rule` allows."""
     return Rule(lambda value: value is None or rule.holds(value), f"none, or {rule.allowed}")

@@ -20,6 +20,7 @@ from kdsharp.recipes.checks import (
     demand,
     number,
     one_of,
+    one_or_several,
     part,
     required,
     setting,
@@ -30,6 +31,18 @@ from kdsharp.recipes.checks import (
 Range = tuple[float, float]
 
 FILTERS = ("area", "bilinear", "bicubic")
+# What enlarges a small frame. `bicubic` (a = -0.5) and `lanczos` (3 lobes) are Pillow's, those of `-opencv` have
+# a = -0.75 and 4 lobes; `mitchell` is what browsers take for smooth pictures.
+RECEIVERS = (
+    "bilinear",
+    "bicubic",
+    "bicubic-opencv",
+    "lanczos",
+    "lanczos-opencv",
+    "mitchell",
+    "nearest",
+    "nearest-smooth",
+)
 BLURS = ("gaussian", "motion", "defocus")
 SHAPES = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso")
 _KERNEL = 21.0  # pixels: every blur kernel lies in a window of this side
@@ -56,19 +69,29 @@ class Downscale:
 class VideoCall:
     """A poor video call: shrink, camera noise, JPEG, and the receiver's enlargement back to full size.
 
+    `enlarge` is how the receiver does that, one of `RECEIVERS`, or several, one of which is drawn for each batch.
+    At a factor of 1 nothing is shrunk or enlarged: what is lost is lost by JPEG.
+
     Real calls shrink by a few ratios (1080p sent as 720p, 540p or 360p is 1.5, 2 or 3), whose pixels fall on the same
     few phases again and again: `usual_share` of the draws take one of the `usual` ratios, the others any in `shrink`.
-    `clean_share` of the frames arrive as they were sent, so that a student learns to leave a good picture alone.
+    `clean_share` of the batches arrive as they were sent, so that a student learns to leave a good picture alone.
+    `soft_share` of the frames, clean ones too, are a little out of focus before they are sent: a Gaussian blur whose
+    sigma in pixels is drawn from `soft`. The sharp original stays what a student is to find. `noise_share` of the
+    batches have a camera's noise, of a standard deviation from `noise` in 1/255.
     """
 
     shrink: Range = setting((1.5, 4.0), span(1, 16))
     filters: tuple[str, ...] = setting(("area", "bilinear", "bicubic"), several(one_of(*FILTERS)))
     noise: Range = setting((0.0, 4.0), GREY_LEVELS)
     jpeg: Range = setting((30.0, 95.0), QUALITIES)
-    enlarge: str = setting("bilinear", one_of(*FILTERS, "nearest"))
+    # "area" is a word of earlier recipes: where it enlarges, it is bilinear, as in OpenCV.
+    enlarge: str | tuple[str, ...] = setting("bilinear", one_or_several(*RECEIVERS, "area"))
     usual: tuple[float, ...] = setting((), several(number(1, 16), empty=True))
     usual_share: float = setting(0.0, SHARE)
     clean_share: float = setting(0.0, SHARE)
+    soft: Range = setting((0.0, 0.0), span(0, _KERNEL), later=True)
+    soft_share: float = setting(0.0, SHARE, later=True)
+    noise_share: float = setting(1.0, SHARE, later=True)
 
     __post_init__ = check
 

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from kdsharp import data
-from kdsharp.degradation import resize
+from kdsharp.degradation import enlarge, resize
 from kdsharp.disk import identity
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes.degradations import VideoCall
 from kdsharp.teacher.tiling import CONTEXT, run_tiled
 
 log = logging.getLogger(__name__)
@@ -100,13 +99,13 @@ class Teacher:
         return result
 
 
-def target_for(teacher: Teacher, small: Tensor, size: tuple[int, int]) -> Tensor:
+def target_for(teacher: Teacher, small: Tensor, size: tuple[int, int], receiver: str = "bilinear") -> Tensor:
     """What the teacher makes of the small frame (N, 3, h, w), brought to `size` (H, W); all in [0, 1].
 
-    A teacher of scale 1 gets what the student gets: the small frame as the receiver of a call enlarges it.
+    A teacher of scale 1 gets what the student gets: the small frame as the `receiver` of a call enlarges it.
     """
     if teacher.scale == 1 and small.shape[-2:] != tuple(size):
-        small = resize(small, tuple(size), VideoCall().enlarge).clamp(0, 1)
+        small = enlarge(small, tuple(size), receiver).clamp(0, 1)
     target = teacher(small)
     if target.shape[-2:] == tuple(size):
         return target

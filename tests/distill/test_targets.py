@@ -237,6 +237,19 @@ def test_a_description_is_what_it_was(tmp_path: Path) -> None:
         assert json.dumps(targets.describe([photo], degradation, store, None)) == json.dumps(wanted)
 
 
+def test_a_teacher_of_the_same_size_sees_what_the_receiver_shows(picture: np.ndarray) -> None:
+    """It is not to answer to a bilinear frame where the student gets another one; and soft frames stay soft."""
+    call = recipes.VideoCall(
+        (2, 2), ("area",), (0, 0), (70, 70), enlarge="nearest", soft=(1, 1), soft_share=1.0
+    )
+    same = teacher.Teacher("same", 1, lambda frame: frame)
+    for settings in (call, dataclasses.replace(call, clean_share=1.0)):
+        crops = targets.crops_of(0, picture, settings, SMALL, same)
+        assert np.array_equal(crops["target"], crops["input"])
+        sharpness = [np.abs(np.diff(crops[name].astype(float), axis=2)).mean() for name in ("hr", "input")]
+        assert sharpness[1] < 0.9 * sharpness[0]
+
+
 def test_reopening_does_not_ask_the_teacher(store: targets.TargetStore, guide: teacher.Teacher) -> None:
     def never(*_: object) -> None:
         raise AssertionError("the teacher was asked again")

@@ -59,7 +59,10 @@ def test_what_there_is_not_is_left_out() -> None:
     assert recipes.characters(recipes.preset("mae"))["fidelity"] == recipes.preset("mae")
     drawn = dataclasses.replace(recipes.preset("blur-s"), teacher="realesr-general-x4v3")
     assert list(recipes.characters(drawn)) == ["alone", "perceptual"]
-    by_three = recipes.override(recipes.preset("x4-s"), ["scale=3"])
+    untaught = dataclasses.replace(
+        recipes.preset("x4-s"), degradation=Downscale(4), teacher=None, losses=Losses()
+    )
+    by_three = recipes.override(untaught, ["scale=3"])
     assert list(recipes.characters(by_three)) == ["alone"] and by_three.degradation == Downscale(3)
 
 

@@ -99,7 +99,11 @@ DAMAGES: list[tuple[Callable[[], object], str]] = [
         r"degradation.filters is \('box',\): .* area, bilinear, bicubic",
     ),
     (lambda: degradations.VideoCall(filters=()), r"degradation.filters"),
-    (lambda: degradations.VideoCall(enlarge="lanczos"), r"degradation.enlarge is 'lanczos'"),
+    (lambda: degradations.VideoCall(enlarge="sinc"), r"degradation.enlarge is 'sinc': .*mitchell"),
+    (lambda: degradations.VideoCall(enlarge=("bilinear", "sinc")), r"degradation.enlarge .* a tuple of such"),
+    (lambda: degradations.VideoCall(enlarge=()), r"degradation.enlarge"),
+    (lambda: degradations.VideoCall(soft=(0.5, 0.2)), r"degradation.soft is \(0.5, 0.2\)"),
+    (lambda: degradations.VideoCall(soft_share=1.5), r"degradation.soft_share is 1.5"),
     (lambda: degradations.VideoCall(usual=(0.0,)), r"degradation.usual"),
     (lambda: degradations.VideoCall(clean_share=2), r"degradation.clean_share is 2"),
     (lambda: degradations.Blur("box"), r"degradation.kind is 'box': give one of gaussian, motion, defocus"),
@@ -148,6 +152,8 @@ def test_no_setting_of_a_whole_recipe_goes_unchecked() -> None:
 def test_what_the_tables_repeat_is_what_the_code_has() -> None:
     assert set(recipe.DISTANCES) == set(losses.DISTANCES)
     assert degradations.FILTERS == degradation.RESIZE_FILTERS
+    for receiver in degradations.RECEIVERS:
+        assert degradation.enlarge(torch.rand(1, 3, 8, 8), (12, 16), receiver).shape == (1, 3, 12, 16)
     assert set(network.FAMILIES) == set(student.FAMILIES)
     for family, options in network.FAMILIES.items():
         taken = inspect.signature(student.FAMILIES[family]).parameters

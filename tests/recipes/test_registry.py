@@ -178,6 +178,19 @@ def test_a_term_that_came_later_is_written_where_it_is_weighed() -> None:
     assert recipes.override(crisp, ["losses.contrast=0"]) == base
 
 
+def test_settings_of_a_degradation_that_came_later_are_written_where_they_are_set() -> None:
+    base = recipes.preset("call-s")
+    assert not {"soft", "soft_share"} & recipes.to_dict(base)["degradation"].keys()
+    changed = recipes.override(base, ["degradation.soft=[0.3,0.6]", "degradation.soft_share=0.1"])
+    receivers = recipes.override(changed, ['degradation.enlarge=["bicubic","mitchell"]'])
+    assert receivers.degradation.enlarge == ("bicubic", "mitchell")
+    for recipe in (base, changed, receivers):
+        assert recipes.from_dict(json.loads(json.dumps(recipes.to_dict(recipe)))) == recipe
+    assert recipes.to_dict(changed)["degradation"]["soft_share"] == 0.1
+    assert len({recipes.digest(recipe) for recipe in (base, changed, receivers)}) == 3
+    assert recipes.override(changed, ["degradation.soft=[0,0]", "degradation.soft_share=0"]) == base
+
+
 def test_what_was_written_before_is_still_the_same() -> None:
     """As `to_dict` described the preset before scale and task became one: stores and runs are known by it."""
     before = """{"name": "cifar", "task": "sharpen", "scale": 1,

@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from kdsharp.degradation import kernels
 from kdsharp.degradation.chance import pick, uniform
 from kdsharp.degradation.jpeg import jpeg
 from kdsharp.degradation.noise import draw_noise
+from kdsharp.degradation.receivers import enlarge
 from kdsharp.degradation.registry import Degraded, register
 from kdsharp.degradation.resizing import resize, to_256_levels
 from kdsharp.recipes.degradations import VideoCall
@@ -14,18 +16,40 @@ from kdsharp.recipes.degradations import VideoCall
 @register("video-call", VideoCall)
 def video_call(hr: Tensor, settings: VideoCall, generator: torch.Generator) -> Degraded:
     count, _, height, width = hr.shape
+    stages = {"original": hr}
+    sent = hr
+    if settings.soft_share:
+        stages["soft"] = sent = _softened(hr, settings, generator)
     if settings.clean_share and uniform(1, (0.0, 1.0), generator).item() < settings.clean_share:
-        frame = to_256_levels(hr)
-        return Degraded({"original": hr, "clean": frame}, frame, frame)
+        frame = to_256_levels(sent)
+        return Degraded(stages | {"clean": frame}, frame, frame)
     factor = _call_factor(settings, generator)
     mode = pick(settings.filters, generator)
     size = (max(1, round(height / factor)), max(1, round(width / factor)))
-    shrunk = resize(hr, size, mode).clamp(0, 1)
-    noisy = draw_noise(shrunk, settings.noise, generator)
+    shrunk = resize(sent, size, mode).clamp(0, 1) if size != (height, width) else sent
+    quiet = settings.noise_share < 1 and uniform(1, (0.0, 1.0), generator).item() >= settings.noise_share
+    noisy = shrunk if quiet else draw_noise(shrunk, settings.noise, generator)
     decoded = to_256_levels(jpeg(noisy, uniform(count, settings.jpeg, generator)))
-    enlarged = to_256_levels(resize(decoded, (height, width), settings.enlarge))
-    stages = {"original": hr, f"shrunk x{factor:.2f}": shrunk, "noise": noisy, "JPEG": decoded}
-    return Degraded(stages | {"enlarged": enlarged}, enlarged, decoded)
+    receiver = _receiver(settings, generator)
+    enlarged = to_256_levels(enlarge(decoded, (height, width), receiver))
+    stages |= {f"shrunk x{factor:.2f}": shrunk, "noise": noisy, "JPEG": decoded, "enlarged": enlarged}
+    return Degraded(stages, enlarged, decoded, receiver)
+
+
+def _softened(hr: Tensor, settings: VideoCall, generator: torch.Generator) -> Tensor:
+    """The frames, a share of them a little out of focus."""
+    soft = uniform(len(hr), (0.0, 1.0), generator) < settings.soft_share
+    sigma = uniform(len(hr), settings.soft, generator).clamp(min=0.05)  # which blurs nothing
+    round_ = torch.zeros_like(sigma), torch.ones_like(sigma)
+    blurred = kernels.convolve(hr, kernels.gaussian_like(sigma, sigma, *round_, "gaussian")).clamp(0, 1)
+    return torch.where(soft.to(hr.device)[:, None, None, None], blurred, hr)
+
+
+def _receiver(settings: VideoCall, generator: torch.Generator) -> str:
+    """The receiver's filter. Where there is but one, nothing is drawn: seeds give what they gave before."""
+    if isinstance(settings.enlarge, str):
+        return settings.enlarge
+    return settings.enlarge[0] if len(settings.enlarge) == 1 else pick(settings.enlarge, generator)
 
 
 def _call_factor(settings: VideoCall, generator: torch.Generator) -> float:
