@@ -26,6 +26,7 @@ from kdsharp.data.writing import FORMATS, check, encode, write
 from kdsharp.deploy.sharpen import Sharpener, check_strength
 from kdsharp.disk import files
 from kdsharp.errors import KdsharpError, first_line
+from kdsharp.recipes import enlarged
 
 __all__ = ["FORMATS", "Extras", "Picture", "decode", "encode", "read", "write"]  # and what is defined here
 
@@ -157,14 +158,15 @@ def _in_tiles(image: np.ndarray, student: Sharpener) -> np.ndarray:
 
     One of a single value holds nothing to sharpen and stays: a network's own error (20 of 65535) would be all it shows.
     """
+    larger = tuple(enlarged(side, student.scale) for side in image.shape[:2])
     if image.min() == image.max():
-        return np.full((image.shape[0] * student.scale, image.shape[1] * student.scale, 3), image[0, 0])
+        return np.full((*larger, 3), image[0, 0])
     run = student.deep if image.dtype == np.uint16 else student
     height, width = image.shape[:2]
     if max(height, width) <= TILE:
         return run(image)
     scale = student.scale
-    result = np.empty((height * scale, width * scale, 3), image.dtype)
+    result = np.empty((*larger, 3), image.dtype)
     for rows, columns in product(*(spans(side, TILE, TILE, CONTEXT) for side in (height, width))):
         sharp = run(np.ascontiguousarray(image[rows.seen, columns.seen]))
         result[rows.place(scale), columns.place(scale)] = sharp[rows.kept(scale), columns.kept(scale)]

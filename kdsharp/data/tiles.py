@@ -2,22 +2,27 @@
 
 from typing import NamedTuple
 
+from kdsharp.recipes import enlarged
+
 
 class Span(NamedTuple):
-    """A tile along one axis, in pixels: the network sees `seen`, of which `[start, end)` is kept."""
+    """A tile along one axis, in pixels: the network sees `seen`, of which `[start, end)` is kept.
+
+    For a scale of 1.5, `start` and the first pixel seen are even, so that both fall on whole pixels of the result.
+    """
 
     start: int
     end: int
     seen: slice
 
-    def kept(self, scale: int = 1) -> slice:
+    def kept(self, scale: float = 1) -> slice:
         """What is kept, within the tile's result (which is `scale` times as large as what was seen)."""
-        first = (self.start - self.seen.start) * scale
-        return slice(first, first + (self.end - self.start) * scale)
+        first = enlarged(self.start - self.seen.start, scale)
+        return slice(first, first + enlarged(self.end - self.start, scale))
 
-    def place(self, scale: int = 1) -> slice:
+    def place(self, scale: float = 1) -> slice:
         """Where that lies in the whole result."""
-        return slice(self.start * scale, self.end * scale)
+        return slice(enlarged(self.start, scale), enlarged(self.end, scale))
 
 
 def spans(length: int, tile: int, step: int, context: int) -> list[Span]:

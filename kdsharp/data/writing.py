@@ -17,6 +17,7 @@ from kdsharp.data import pngs, tiffs
 from kdsharp.data.reading import Extras, Picture
 from kdsharp.disk import files
 from kdsharp.errors import KdsharpError
+from kdsharp.recipes import enlarged
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ _SRGB = {
 _SRGB_PRIMARIES = np.array([31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000], ">u4").tobytes()
 
 
-def check(picture: Picture, path: Path, scale: int = 1) -> None:
+def check(picture: Picture, path: Path, scale: float = 1) -> None:
     """See that the format of a name can hold a picture enlarged by `scale`. Raises KdsharpError that says why not."""
     name, suffix = Path(path).name, Path(path).suffix.lower()
     form = FORMATS[suffix]
@@ -49,7 +50,7 @@ def check(picture: Picture, path: Path, scale: int = 1) -> None:
         raise KdsharpError(f"{name} cannot hold 16 bits: give a name that ends in {', '.join(DEEP)}.")
     if picture.alpha is not None and form == "JPEG":
         raise KdsharpError(f"{name} cannot hold transparency: give a name that ends in .png or .webp.")
-    height, width = (side * scale for side in picture.colours.shape[:2])
+    height, width = (enlarged(side, scale) for side in picture.colours.shape[:2])
     if max(height, width) > LARGEST[form]:
         raise KdsharpError(
             f"{name} would have {width}x{height} pixels, and {form} holds at most {LARGEST[form]} a side: "

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdsharp.errors import KdsharpError
+from kdsharp.recipes import shrunk, whole_steps
 
 RESIZE_FILTERS = ("area", "bilinear", "bicubic")
 
@@ -23,14 +24,15 @@ def resize(images: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     return F.interpolate(images, size=size, mode=mode, antialias=True, align_corners=False)
 
 
-def shrunk_size(hr: Tensor, scale: int) -> tuple[int, int]:
-    """(height, width) of pictures shrunk by `scale`. Raises KdsharpError if it does not divide both."""
+def shrunk_size(hr: Tensor, scale: float) -> tuple[int, int]:
+    """(height, width) of pictures shrunk by `scale`. Raises KdsharpError if that gives no whole pixels."""
     height, width = hr.shape[-2:]
-    if height % scale or width % scale:
+    large, _ = whole_steps(scale)
+    if height % large or width % large:
         raise KdsharpError(
-            f"An image of {width}x{height} cannot shrink by {scale}: crop it to a multiple first."
+            f"An image of {width}x{height} cannot shrink by {scale}: crop it to a multiple of {large} first."
         )
-    return height // scale, width // scale
+    return shrunk(height, scale), shrunk(width, scale)
 
 
 def to_256_levels(images: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ twice is 64770. A network with full 8-bit weights loses up to 0.3 dB there. So e
 no two neighbours can reach that far: about 7.7 bits of precision, and the same picture on every processor.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ import torch
 from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-from kdsharp import data, student
+from kdsharp import data, recipes, student
 from kdsharp.degradation import degrade
 from kdsharp.disk import files
 from kdsharp.errors import quiet
@@ -89,8 +90,11 @@ def _weight_ranges(model: onnx.ModelProto) -> dict[str, list[dict]]:
 def calibration_planes(degradation: Degradation, colour: str) -> Iterator[np.ndarray]:
     """The embedded training photographs as a student of that `colour` meets them after the degradation."""
     generator = torch.Generator().manual_seed(0)
+    multiple = math.lcm(8, recipes.whole_steps(recipes.scale_of(degradation))[0])
     for photo in data.embedded_photos("train"):
-        hr = data.to_tensor(data.crop_to_multiple(data.centre(data.read_image(photo), CALIBRATION_SIDE), 8))
+        hr = data.to_tensor(
+            data.crop_to_multiple(data.centre(data.read_image(photo), CALIBRATION_SIDE), multiple)
+        )
         for _ in range(CALIBRATION_DRAWS):
             met = degrade(hr, degradation, generator).input
             yield (student.to_luma(met) if colour == "luma" else met).numpy()

@@ -19,14 +19,15 @@ from kdsharp.recipes import Recipe
 class Sharpener:
     """A student ready for use. Call it with a `uint8` RGB array (H, W, 3) of any size.
 
-    Returns `uint8` RGB (scale H, scale W, 3). Raises KdsharpError for any other kind of array. `run` is the engine.
+    Returns `uint8` RGB (scale H, scale W, 3), as `recipes.enlarged` rounds. Raises KdsharpError for any other kind of
+    array. `run` is the engine.
     """
 
     recipe: Recipe
     run: Engine
 
     @property
-    def scale(self) -> int:
+    def scale(self) -> float:
         return self.run.scale
 
     @property

@@ -58,7 +58,7 @@ class TargetStore:
         return self.about["count"]
 
     @property
-    def scale(self) -> int:
+    def scale(self) -> float:
         """How many times larger `hr` is than `input`."""
         return self.about["made_from"]["scale"]
 
@@ -268,9 +268,9 @@ def _to_uint8(tensor: torch.Tensor) -> np.ndarray:
     return (tensor.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _sizes(crop: int, scale: int, with_target: bool) -> dict[str, int]:
+def _sizes(crop: int, scale: float, with_target: bool) -> dict[str, int]:
     """The sides of a store's crops in pixels, by name."""
-    return {"hr": crop, "input": crop // scale} | ({"target": crop} if with_target else {})
+    return {"hr": crop, "input": recipes.shrunk(crop, scale)} | ({"target": crop} if with_target else {})
 
 
 def _claim(folder: Path, wanted: dict, told: dict) -> None:

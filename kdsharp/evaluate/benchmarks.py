@@ -10,29 +10,30 @@ from kdsharp.deploy import load_student
 from kdsharp.errors import KdsharpError
 from kdsharp.evaluate.classic import bicubic_shrink, bicubic_upscale
 from kdsharp.evaluate.metrics import luma, psnr, ssim
-from kdsharp.evaluate.photographs import Upscaler
+from kdsharp.evaluate.photographs import Upscaler, border_of
+from kdsharp.recipes import whole_steps
 
 
-def bicubic_benchmark(folder: Path, scale: int) -> tuple[float, float]:
+def bicubic_benchmark(folder: Path, scale: float) -> tuple[float, float]:
     """Mean (PSNR dB, SSIM) on Y of bicubic enlargement over a benchmark folder, as the published tables.
 
     Luma is taken first and resized then, rounded to 8 bits each time; a greyscale file is its own luma.
     """
-    scores = []
+    scores, (multiple, _), border = [], whole_steps(scale), border_of(scale)
     for path in data.list_photos(folder, min_size=8):
-        y = data.crop_to_multiple(published_luma(path), scale)
+        y = data.crop_to_multiple(published_luma(path), multiple)
         up = bicubic_upscale(bicubic_shrink(y[..., None], scale), scale)[..., 0]
-        scores.append((psnr(up, y, scale), ssim(up, y, scale)))
+        scores.append((psnr(up, y, border), ssim(up, y, border)))
     return tuple(np.mean(scores, axis=0).tolist())
 
 
-def network_benchmark(upscale: Upscaler, folder: Path, scale: int) -> tuple[float, float]:
+def network_benchmark(upscale: Upscaler, folder: Path, scale: float) -> tuple[float, float]:
     """The same for an upscaler of `uint8` RGB pictures, which gets the RGB picture shrunk by bicubic."""
-    scores = []
+    scores, (multiple, _), border = [], whole_steps(scale), border_of(scale)
     for path in data.list_photos(folder, min_size=8):
-        hr = data.crop_to_multiple(data.read_image(path), scale)
+        hr = data.crop_to_multiple(data.read_image(path), multiple)
         up = upscale(bicubic_shrink(hr, scale))
-        scores.append((psnr(up, hr, scale), ssim(up, hr, scale)))
+        scores.append((psnr(up, hr, border), ssim(up, hr, border)))
     return tuple(np.mean(scores, axis=0).tolist())
 
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from kdsharp.evaluate.metrics import psnr
+from kdsharp.recipes import enlarged, shrunk
 
 RADII = (0.7, 1.0, 1.5, 2.0, 3.0)  # pixels
 AMOUNTS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0)
@@ -32,14 +33,14 @@ def best_unsharp(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[tuple[floa
     return best, scores[best]
 
 
-def bicubic_upscale(image: np.ndarray, scale: int) -> np.ndarray:
+def bicubic_upscale(image: np.ndarray, scale: float) -> np.ndarray:
     """Enlarge `uint8` (H, W, C) by bicubic interpolation (a = -0.5, as MATLAB's `imresize`)."""
-    return _imresize(image, image.shape[0] * scale, image.shape[1] * scale)
+    return _imresize(image, *(enlarged(side, scale) for side in image.shape[:2]))
 
 
-def bicubic_shrink(image: np.ndarray, scale: int) -> np.ndarray:
-    """Shrink `uint8` (H, W, C) by bicubic with antialiasing; H and W must be multiples of `scale`."""
-    return _imresize(image, image.shape[0] // scale, image.shape[1] // scale)
+def bicubic_shrink(image: np.ndarray, scale: float) -> np.ndarray:
+    """Shrink `uint8` (H, W, C) by bicubic with antialiasing; `scale` must divide H and W into whole pixels."""
+    return _imresize(image, *(shrunk(side, scale) for side in image.shape[:2]))
 
 
 def _imresize(image: np.ndarray, height: int, width: int) -> np.ndarray:

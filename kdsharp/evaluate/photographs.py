@@ -15,7 +15,7 @@ from kdsharp.evaluate.classic import bicubic_upscale, unsharp
 from kdsharp.evaluate.metrics import METRICS, compare
 from kdsharp.evaluate.perception import jod, ssimulacra2
 from kdsharp.evaluate.tables import text_table
-from kdsharp.recipes import Degradation, scale_of
+from kdsharp.recipes import Degradation, scale_of, whole_steps
 
 if TYPE_CHECKING:
     from kdsharp.teacher import Teacher
@@ -41,7 +41,7 @@ def evaluate_student(
         degradation: photo k draws from the generator seeded (seed + k).
         teacher: with one, every row is also compared with the teacher's picture.
         max_side: centre-crop larger photographs to this many pixels (for quick runs), rounded down to a
-            multiple of 4 and of the scale.
+            multiple of 4 and of what the scale divides.
         perception: also `jod` and `ssimulacra2` (extra `perception`), a second or two for each megapixel.
 
     Returns one row per method with the keys of `METRICS` (those against the teacher only where there is one), and
@@ -79,7 +79,7 @@ def evaluate_methods(
         hr, entering, small = degraded_photo(path, degradation, seed + number, max_side)
         pictures = {name: method(entering) for name, method in methods.items()}
         references = {"teacher": teacher_picture(teacher, small, hr)} if teacher else {}
-        rows = compare(hr, pictures | references, references, border=scale if scale > 1 else 0)
+        rows = compare(hr, pictures | references, references, border=border_of(scale))
         for row in rows:
             if perception:
                 picture = (pictures | references)[row["method"]]
@@ -100,7 +100,7 @@ def degraded_photo(
     from kdsharp.degradation import degrade
 
     scale = scale_of(degradation)
-    image = data.crop_to_multiple(data.read_for(path, degradation), math.lcm(4, scale))
+    image = data.crop_to_multiple(data.read_for(path, degradation), _multiple(scale))
     if max_side:
         image = data.centre(image, _whole(max_side, scale))
     result = degrade(data.to_tensor(image), degradation, torch.Generator().manual_seed(seed))
@@ -125,7 +125,16 @@ def format_table(rows: list[dict]) -> str:
     return table
 
 
-def _whole(side: int, scale: int) -> int:
+def border_of(scale: float) -> int:
+    """Pixels at each side that are not measured: none in pictures that are not enlarged."""
+    return math.ceil(scale) if scale > 1 else 0
+
+
+def _multiple(scale: float) -> int:
+    return math.lcm(4, whole_steps(scale)[0])
+
+
+def _whole(side: int, scale: float) -> int:
     """`side` rounded down to what every degradation can divide."""
-    multiple = math.lcm(4, scale)
+    multiple = _multiple(scale)
     return max(multiple, side // multiple * multiple)

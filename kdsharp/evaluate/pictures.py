@@ -9,9 +9,9 @@ import numpy as np
 from kdsharp import data
 from kdsharp.evaluate.classic import bicubic_shrink
 from kdsharp.evaluate.metrics import psnr, ssim
-from kdsharp.evaluate.photographs import Upscaler, degraded_photo
+from kdsharp.evaluate.photographs import Upscaler, border_of, degraded_photo
 from kdsharp.evaluate.score_card import CALLS
-from kdsharp.recipes import Degradation, Recipe
+from kdsharp.recipes import Degradation, Recipe, whole_steps
 from kdsharp.recipes.degradations import VideoCall
 
 CLEAN = "clean"
@@ -43,7 +43,7 @@ def held_out(recipe: Recipe, photos: list[Path], benchmarks: list[Path]) -> dict
 
     def shrunk(folder: Path) -> Iterator[Pair]:
         for path in data.list_photos(folder, min_size=8):
-            original = data.crop_to_multiple(data.read_image(path), recipe.scale)
+            original = data.crop_to_multiple(data.read_image(path), whole_steps(recipe.scale)[0])
             yield original, bicubic_shrink(original, recipe.scale)
 
     named = {folder.name: partial(shrunk, folder) for folder in benchmarks if recipe.scale > 1}
@@ -52,13 +52,13 @@ def held_out(recipe: Recipe, photos: list[Path], benchmarks: list[Path]) -> dict
 
 
 def mean_scores(
-    methods: dict[Hashable, Upscaler], pairs: Iterator[Pair], scale: int
+    methods: dict[Hashable, Upscaler], pairs: Iterator[Pair], scale: float
 ) -> dict[Hashable, dict[str, float]]:
     """Mean `psnr_y` (dB, at most `EXACT`) and `ssim_y` over pairs of (original, what the methods get), by method.
 
-    Without a border of `scale` pixels where a method enlarges, as the literature does.
+    Without a border of `scale` pixels (rounded up) where a method enlarges, as the literature does.
     """
-    border, found = scale if scale > 1 else 0, {name: [] for name in methods}
+    border, found = border_of(scale), {name: [] for name in methods}
     for original, entering in pairs:
         for name, method in methods.items():
             picture = method(entering)

@@ -97,7 +97,7 @@ def _chosen(names: Sequence[str] | None) -> dict[str, Measure]:
 
 
 def _beside_nothing(
-    methods: dict[str, Upscaler], pairs: list[tuple[np.ndarray, np.ndarray]], scale: int
+    methods: dict[str, Upscaler], pairs: list[tuple[np.ndarray, np.ndarray]], scale: float
 ) -> dict[str, Upscaler]:
     """The methods after what costs nothing: the frame as it is seen, and the unsharp mask that fits these pairs."""
 

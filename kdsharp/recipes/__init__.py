@@ -13,8 +13,10 @@ from kdsharp.recipes.degradations import (
     KernelMix,
     Pairs,
     RealEsrgan,
+    SmallFrame,
     VideoCall,
     fixed_call,
+    fixed_small_frame,
     kind_of,
     register_degradation,
     scale_of,
@@ -22,6 +24,7 @@ from kdsharp.recipes.degradations import (
 from kdsharp.recipes.network import FAMILIES, Network, register_family
 from kdsharp.recipes.recipe import Losses, Recipe, Store, Training, check_training
 from kdsharp.recipes.registry import PROFILES, preset, presets, published_for, register, trains_teacher
+from kdsharp.recipes.sizes import enlarged, shrunk, whole_steps
 from kdsharp.recipes.systems import SYSTEMS
 from kdsharp.recipes.zoo import FIDELITY_TEACHER, PERCEPTUAL_TEACHER
 
@@ -44,14 +47,17 @@ __all__ = [
     "Pairs",
     "RealEsrgan",
     "Recipe",
+    "SmallFrame",
     "Store",
     "Training",
     "VideoCall",
     "characters",
     "check_training",
     "digest",
+    "enlarged",
     "fidelity_teacher",
     "fixed_call",
+    "fixed_small_frame",
     "from_dict",
     "kind_of",
     "override",
@@ -62,7 +68,9 @@ __all__ = [
     "register_degradation",
     "register_family",
     "scale_of",
+    "shrunk",
     "to_dict",
     "trains_teacher",
+    "whole_steps",
     "written",
 ]

@@ -6,7 +6,7 @@ inputs, the three show what a teacher brings, and what it costs.
 
 import dataclasses
 
-from kdsharp.recipes.degradations import Degradation, Downscale, RealEsrgan, VideoCall, scale_of
+from kdsharp.recipes.degradations import Degradation, Downscale, RealEsrgan, SmallFrame, VideoCall, scale_of
 from kdsharp.recipes.recipe import Losses, Recipe
 from kdsharp.recipes.teaching import FIDELITY_TEACHER, LIKE_FIDELITY_TEACHER
 
@@ -53,7 +53,7 @@ def fidelity_teacher(recipe: Recipe) -> str | None:
 def _fidelity_teacher_for(degradation: Degradation) -> str | None:
     """A network that was trained to undo just this damage, by a distance to the originals."""
     scale = scale_of(degradation)
-    if isinstance(degradation, VideoCall):
+    if isinstance(degradation, VideoCall | SmallFrame):
         return FIDELITY_TEACHER
     if isinstance(degradation, Downscale) and scale in (2, 4):
         return f"spanx{scale}_ch48"

@@ -99,7 +99,8 @@ WEIGHT = number(0)
 SEED = whole(0)
 QUALITIES = span(1, 100)
 GREY_LEVELS = span(0, 255)
-SCALE = whole(1, 8)
+WHOLE_SCALE = whole(1, 8)
+SCALE = Rule(lambda value: WHOLE_SCALE.holds(value) or value == 1.5, f"{WHOLE_SCALE.allowed}, or 1.5")
 
 
 def setting(default: Any, rule: Rule, later: bool = False) -> Any:

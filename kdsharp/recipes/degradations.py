@@ -15,6 +15,7 @@ from kdsharp.recipes.checks import (
     SCALE,
     SHARE,
     TEXT,
+    WHOLE_SCALE,
     check,
     checked,
     demand,
@@ -56,7 +57,7 @@ class Downscale:
     `dirty_share` of the images also get noise (standard deviation in 1/255) and JPEG (quality 1 to 100).
     """
 
-    scale: int = setting(4, SCALE)
+    scale: int = setting(4, WHOLE_SCALE)
     dirty_share: float = setting(0.0, SHARE)
     noise: Range = setting((0.0, 4.0), GREY_LEVELS)
     jpeg: Range = setting((40.0, 95.0), QUALITIES)
@@ -92,6 +93,27 @@ class VideoCall:
     soft: Range = setting((0.0, 0.0), span(0, _KERNEL), later=True)
     soft_share: float = setting(0.0, SHARE, later=True)
     noise_share: float = setting(1.0, SHARE, later=True)
+
+    __post_init__ = check
+
+
+@dataclass(frozen=True)
+class SmallFrame:
+    """The small frame of a poor video call, as it is decoded: `VideoCall` before the receiver enlarges it.
+
+    1080p sent as 720p, 540p or 360p is shrunk by a `scale` of 1.5, 2 or 3, which divides the sides of the original.
+    All else is as in a `VideoCall`, but that every share is one of frames; clean ones are shrunk, and spared noise and
+    JPEG.
+    """
+
+    scale: float = setting(1.5, one_of(1.5, 2, 3))
+    filters: tuple[str, ...] = setting(("area", "bilinear", "bicubic"), several(one_of(*FILTERS)))
+    noise: Range = setting((0.0, 4.0), GREY_LEVELS)
+    jpeg: Range = setting((30.0, 95.0), QUALITIES)
+    soft: Range = setting((0.0, 0.0), span(0, _KERNEL))
+    soft_share: float = setting(0.0, SHARE)
+    noise_share: float = setting(1.0, SHARE)
+    clean_share: float = setting(0.0, SHARE)
 
     __post_init__ = check
 
@@ -183,7 +205,7 @@ class DegradeOnce:
 class RealEsrgan:
     """The second-order degradation of Real-ESRGAN (Wang et al. 2021), with sinc filters."""
 
-    scale: int = setting(4, SCALE)
+    scale: int = setting(4, WHOLE_SCALE)
     first: DegradeOnce = setting(DegradeOnce(), part(DegradeOnce))
     second: DegradeOnce = setting(
         DegradeOnce(
@@ -211,15 +233,16 @@ class UnknownDegradation:
     __post_init__ = checked("degradation.", lambda unknown: demand("degradation.scale", unknown.scale, SCALE))
 
     @property
-    def scale(self) -> int:
+    def scale(self) -> float:
         return self.settings.get("scale", 1)
 
 
 # One of these, or of the classes that `register_degradation` has added.
-Degradation = Downscale | VideoCall | Blur | Camera | Pairs | RealEsrgan | UnknownDegradation
+Degradation = Downscale | VideoCall | SmallFrame | Blur | Camera | Pairs | RealEsrgan | UnknownDegradation
 DEGRADATIONS: dict[str, type] = {
     "downscale": Downscale,
     "video-call": VideoCall,
+    "small-frame": SmallFrame,
     "blur": Blur,
     "camera": Camera,
     "pairs": Pairs,
@@ -249,11 +272,16 @@ def kind_of(degradation: Degradation) -> str:
     raise KdsharpError(f"{type(degradation).__name__} is no registered degradation.")
 
 
-def scale_of(degradation: Degradation) -> int:
-    """How many times smaller than the original the degraded picture is: 1 (same size), 2 or 4."""
+def scale_of(degradation: Degradation) -> float:
+    """How many times smaller than the original the degraded picture is: 1 (same size), 1.5, 2, 3 or 4."""
     return getattr(degradation, "scale", 1)
 
 
 def fixed_call(shrink: float = 2.0, quality: float = 70.0) -> VideoCall:
     """A video call without chance: the same shrink factor (area filter), JPEG quality and no noise each time."""
     return VideoCall((shrink, shrink), ("area",), (0.0, 0.0), (quality, quality))
+
+
+def fixed_small_frame(scale: float = 2, quality: float = 70.0) -> SmallFrame:
+    """What `fixed_call` sends, before the receiver enlarges it; `scale` is 1.5, 2 or 3."""
+    return SmallFrame(scale, ("area",), (0.0, 0.0), (quality, quality))

@@ -16,6 +16,7 @@ from kdsharp.recipes.checks import (
     setting,
     whole,
 )
+from kdsharp.recipes.sizes import whole_steps
 
 COLOURS = ("luma", "rgb")
 # The options of each family with their defaults, which are those of its class in `student`.
@@ -58,6 +59,14 @@ def check_network(network: "Network") -> None:
                 f"The network '{network.family}' has no option {name!r}: choose among {', '.join(known)}."
             )
         demand(f"student.options.{name}", value, _RULES.get(name) or _like(known[name]))
+    options = known | network.options
+    scale, fold = options.get("scale", 1), options.get("unshuffle")
+    _, small = whole_steps(scale)
+    if fold is not None and fold % small:
+        raise KdsharpError(
+            f"student.options.unshuffle is {fold}: give a multiple of {small}, so that a scale of {scale} gives whole "
+            "pixels."
+        )
 
 
 @dataclass(frozen=True)

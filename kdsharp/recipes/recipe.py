@@ -26,6 +26,7 @@ from kdsharp.recipes.checks import (
 )
 from kdsharp.recipes.degradations import DEGRADATIONS, Degradation, UnknownDegradation, scale_of
 from kdsharp.recipes.network import FAMILIES, Network, UnknownNetwork, check_network
+from kdsharp.recipes.sizes import shrunk, whole_steps
 
 DISTANCES = ("l1", "mse", "charbonnier")
 OPTIMIZERS = ("adamw", "soap")
@@ -149,7 +150,7 @@ class Recipe:
     __post_init__ = checked("", _fit_network)
 
     @property
-    def scale(self) -> int:
+    def scale(self) -> float:
         """By how much the student enlarges: what the degradation shrinks by, 1 for the same size."""
         return scale_of(self.degradation)
 
@@ -170,11 +171,12 @@ def check_training(recipe: Recipe) -> None:
         raise KdsharpError(f"There is no degradation '{kind}'; choose one of {known}.")
     check_network(recipe.student)
     crop, patch, scale = recipe.store.crop, recipe.training.patch, recipe.scale
-    if crop % scale:
-        raise KdsharpError(f"store.crop is {crop}: give a multiple of the scale, {scale}.")
-    if patch > crop // scale:
+    large, small = whole_steps(scale)
+    if crop % large:
+        raise KdsharpError(f"store.crop is {crop}: give a multiple of {large}, for a scale of {scale}.")
+    if patch > shrunk(crop, scale):
         raise KdsharpError(
-            f"training.patch is {patch}, larger than a crop at the network's input: give at most {crop // scale} "
+            f"training.patch is {patch}, larger than a crop at the network's input: give at most {shrunk(crop, scale)} "
             f"(store.crop={crop} by scale={scale}), or a larger store.crop."
         )
     options = FAMILIES[recipe.student.family] | recipe.student.options
@@ -183,3 +185,5 @@ def check_training(recipe: Recipe) -> None:
         raise KdsharpError(
             f"training.patch is {patch}: give a multiple of {fold}, by which the network folds its input."
         )
+    if patch % small:
+        raise KdsharpError(f"training.patch is {patch}: give a multiple of {small}, for a scale of {scale}.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes.as_data import override
 from kdsharp.recipes.recipe import Recipe, check_training
+from kdsharp.recipes.sizes import shrunk, whole_steps
 
 PROFILES = ("quick", "medium", "full")
 
@@ -94,13 +95,14 @@ def _shortened(row: Row, profile: str) -> Recipe:
 
 def _quick(recipe: Recipe) -> list[str]:
     """The general cut of `quick`: minutes on two cores."""
+    crop = 128 - 128 % whole_steps(recipe.scale)[0]
     return [
-        'store={"crop": 128, "crops_per_photo": 32}',
+        f'store={{"crop": {crop}, "crops_per_photo": 32}}',
         "losses.perceptual=0.0",
         "training.steps=600",
         "training.batch=8",
         "training.validate_every=150",
-        f"training.patch={min(recipe.training.patch, 128 // recipe.scale)}",
+        f"training.patch={min(recipe.training.patch, shrunk(crop, recipe.scale))}",
     ]
 
 

@@ -6,7 +6,7 @@ degradation and the losses that measurements chose (figures/results.json; the ca
 
 import dataclasses
 
-from kdsharp.recipes.degradations import Blur, Degradation, Downscale, RealEsrgan, VideoCall
+from kdsharp.recipes.degradations import Blur, Degradation, Downscale, RealEsrgan, SmallFrame, VideoCall
 from kdsharp.recipes.network import Network
 from kdsharp.recipes.recipe import Losses, Recipe, Store, Training
 from kdsharp.recipes.registry import register
@@ -40,8 +40,15 @@ def _sharpener(channels: int, body: int) -> Network:
     return Network("student", options)
 
 
-def _upscaler(channels: int, body: int, colour: str = "luma") -> Network:
-    return Network("student", {"unshuffle": 1, "channels": channels, "body": body, "colour": colour})
+def _upscaler(channels: int, body: int, colour: str = "luma", unshuffle: int = 1) -> Network:
+    return Network("student", {"unshuffle": unshuffle, "channels": channels, "body": body, "colour": colour})
+
+
+def _from_small_frame(name: str, scale: float, network: Network, patch: int) -> Recipe:
+    """A call's frame before its receiver enlarges it, for as many multiply-adds a 1080p output as `call-s` has."""
+    degradation = SmallFrame(scale, _CALLS.filters, _CALLS.noise, _CALLS.jpeg, clean_share=_CALLS.clean_share)
+    training = _training(30_000, patch)
+    return Recipe(name, degradation, network, FIDELITY_TEACHER, LIKE_FIDELITY_TEACHER, training, _STORE)
 
 
 def _training(
@@ -82,6 +89,9 @@ _CALL_S = Recipe(
     _training(30_000, 96),
     _STORE,
 )
+_CALL_X15 = _from_small_frame("call-x1.5", 1.5, _upscaler(24, 5, unshuffle=2), 64)
+_CALL_X2 = _from_small_frame("call-x2", 2, _upscaler(16, 5), 64)
+_CALL_X3 = _from_small_frame("call-x3", 3, _upscaler(24, 5), 48)
 _CALL_M = Recipe(
     "call-m",
     _CALLS,
@@ -146,6 +156,7 @@ _X4_M_FIDELITY = dataclasses.replace(
 )
 for _recipe in (
     *(_CALL_S, _CALL_M, _CALL_CEILING, _perceptual(_CALL_S), _perceptual(_CALL_M)),
+    *(_CALL_X15, _CALL_X2, _CALL_X3),
     *(_BLUR_S, _X2_S, _X4_S, _X4_M, _X4_M_PERCEPTUAL),
 ):
     register(_recipe, quick=None, medium=None, published=_recipe.name)

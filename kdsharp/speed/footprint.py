@@ -18,7 +18,7 @@ ready = kdsharp.load_student(name, "cpu", engine)
 small = numpy.zeros((256, 256, 3), numpy.uint8)
 ready(small)
 cold = time.perf_counter() - start
-frame = numpy.zeros((height // ready.scale, width // ready.scale, 3), numpy.uint8)
+frame = numpy.zeros((int(height // ready.scale), int(width // ready.scale), 3), numpy.uint8)
 ready(frame)
 if (status := pathlib.Path("/proc/self/status")).exists():  # there, ru_maxrss also counts the parent before exec
     peak = next(int(line.split()[1]) * 1024 for line in status.open() if line.startswith("VmHWM"))

@@ -18,7 +18,7 @@ from kdsharp import deploy, evaluate
 from kdsharp.deploy import Sharpener, export
 from kdsharp.deploy.engines.torch import forward
 from kdsharp.disk import files
-from kdsharp.recipes import Network
+from kdsharp.recipes import Network, shrunk
 from kdsharp.speed import rivals
 from kdsharp.speed.clock import in_turns, percentile, time_call
 from kdsharp.speed.roofline import has_known_work, precision_of, raised, rate
@@ -93,7 +93,7 @@ def predict(network: nn.Module | Network) -> float:
     if next(network.parameters()).is_cuda:  # as on a GPU of `deploy`
         network = copy.deepcopy(network).half()
     planes = CHANNELS[getattr(network, "colour", "rgb")]
-    quarter = [edge // (2 * network.scale) // 8 * 8 for edge in (HEIGHT, WIDTH)]
+    quarter = [shrunk(edge, 2 * network.scale) // 8 * 8 for edge in (HEIGHT, WIDTH)]
     frame = np.random.default_rng(0).random((1, planes, *quarter), dtype=np.float32)
     share = quarter[0] * quarter[1] * network.scale**2 / (HEIGHT * WIDTH)
     return time_call(forward(network, frame), repeats=3, warmup=1) / share
@@ -107,7 +107,7 @@ def _row(key: tuple[str, ...], taken: list[float], size: tuple[int, int], count:
 
 
 def _jobs_of(name: str, student: Sharpener, size: tuple[int, int]) -> Jobs:
-    frame = _frame(size[0] // student.scale, size[1] // student.scale)
+    frame = _frame(*(shrunk(side, student.scale) for side in size))
     key = (name, student.engine, student.device)
     return {
         (*key, "end to end"): lambda: student(frame),
@@ -129,7 +129,7 @@ def _classic_jobs(size: tuple[int, int]) -> Jobs:
 def _rival_jobs(name: str, engines: list[str], devices: list[str], size: tuple[int, int]) -> Jobs:
     """A published network of others, without its frame path, in the engines that we use ourselves."""
     network = rivals.build(name)
-    frame = _frame(size[0] // network.scale, size[1] // network.scale)
+    frame = _frame(*(shrunk(side, network.scale) for side in size))
     jobs: Jobs = {}
     for engine in engines:
         kind = deploy.find_engine(engine)

@@ -1,6 +1,6 @@
 """How much arithmetic a frame takes, counted without computing one."""
 
-from kdsharp import student
+from kdsharp import recipes, student
 from kdsharp.recipes import Network
 from kdsharp.speed import rivals
 
@@ -16,5 +16,5 @@ def multiply_adds(network: str | Network, size: tuple[int, int] = (HEIGHT, WIDTH
         built = student.build(network)
     else:
         built = rivals.build(network) if network in rivals.RIVALS else student.load_network(network)[0]
-    rows, columns = (side // built.scale for side in size)
+    rows, columns = (recipes.shrunk(side, built.scale) for side in size)
     return round(student.multiply_adds(built.to("meta"), rows, columns) / 1e9, 3)

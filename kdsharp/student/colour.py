@@ -23,5 +23,5 @@ def apply_to_rgb(network: nn.Module, rgb: Tensor) -> Tensor:
         return network(rgb).clamp(0, 1)
     luma = network(to_luma(rgb))
     if network.scale > 1:
-        rgb = F.interpolate(rgb, scale_factor=network.scale, mode="bicubic")
+        rgb = F.interpolate(rgb, size=luma.shape[-2:], mode="bicubic")
     return (rgb + luma - to_luma(rgb)).clamp(0, 1)

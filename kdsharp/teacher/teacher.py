@@ -31,7 +31,7 @@ class Teacher:
     """
 
     name: str
-    scale: int
+    scale: float
     run: Callable[[Tensor], Tensor]
     device: str = "cpu"
     tile: int = 256

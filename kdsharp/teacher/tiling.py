@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from kdsharp.data.tiles import Span, spans
 from kdsharp.errors import KdsharpError
+from kdsharp.recipes import enlarged
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ST
 def run_tiled(
     network: Callable[[Tensor], Tensor],
     images: Tensor,
-    scale: int,
+    scale: float,
     tile: int = 256,
     context: int = CONTEXT,
     blend: int = 16,
@@ -81,7 +82,7 @@ def overflow_as_nan(_module: nn.Module, _inputs: object, output: object) -> obje
 def _run(
     network: Callable[[Tensor], Tensor],
     images: Tensor,
-    scale: int,
+    scale: float,
     tile: int,
     context: int,
     blend: int,
@@ -96,8 +97,8 @@ def _run(
     context += -context % multiple
     rows, columns = (spans(length, tile, step, context) for length in (height, width))
     tiles = list(itertools.product(rows, columns))
-    total = torch.zeros(count, channels, height * scale, width * scale)
-    weights = torch.zeros(1, 1, height * scale, width * scale)
+    total = torch.zeros(count, channels, enlarged(height, scale), enlarged(width, scale))
+    weights = torch.zeros(1, 1, enlarged(height, scale), enlarged(width, scale))
     for row, column in tqdm(tiles, desc="tiles", unit="tile", disable=len(tiles) <= 4, leave=False):
         result = network(images[:, :, row.seen, column.seen].to(device)).float().cpu()
         down, across = _ramp(row, height, blend, scale), _ramp(column, width, blend, scale)
@@ -108,10 +109,10 @@ def _run(
     return total.div_(weights)  # in place: a 4K result is 0.4 GB
 
 
-def _ramp(tile: Span, length: int, blend: int, scale: int) -> Tensor:
+def _ramp(tile: Span, length: int, blend: int, scale: float) -> Tensor:
     """Weights along one axis: 1 inside, falling linearly (never to 0) over `blend` where a neighbour takes over."""
-    weights = torch.ones((tile.end - tile.start) * scale)
-    blend = min(blend * scale, len(weights))
+    weights = torch.ones(enlarged(tile.end - tile.start, scale))
+    blend = min(enlarged(blend, scale), len(weights))
     slope = torch.arange(1, blend + 1) / (blend + 1)
     if tile.start > 0:
         weights[:blend] *= slope

@@ -73,7 +73,7 @@ def short_presets(registry: ModuleType) -> None:
             return recipe
         crop = min(96, recipe.store.crop)
         changes = ["training.steps=50", "training.validate_every=10", "training.batch=2", "store.group=2"]
-        changes += [f"training.patch={min(32, crop // recipe.scale)}"]
+        changes += [f"training.patch={min(32, int(crop // recipe.scale))}"]
         changes += [
             f"store.crop={crop}",
             "store.crops_per_photo=2",

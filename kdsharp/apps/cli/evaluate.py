@@ -60,7 +60,10 @@ def _on_photos(chosen: Namespace) -> list[dict]:
         photos = found.train if chosen.photos else found.validation
     else:
         fixed = recipes.fixed_call(chosen.shrink, chosen.quality)
-        settings = fixed if recipe.task == "sharpen" else recipes.Downscale(scale=student.scale)
+        if isinstance(recipe.degradation, recipes.SmallFrame):
+            settings = recipes.fixed_small_frame(student.scale, chosen.quality)
+        else:
+            settings = fixed if recipe.task == "sharpen" else recipes.Downscale(scale=student.scale)
         photos = data.list_photos(chosen.photos) if chosen.photos else data.embedded_photos("val")
     guide = teacher.load_teacher(chosen.teacher, chosen.device) if chosen.teacher else None
     return evaluate.evaluate_student(student, photos, settings, 0, guide, perception=chosen.perception)

@@ -16,6 +16,7 @@ def add(commands: Commands) -> None:
 
 
 def run(chosen: Namespace) -> None:
+    from kdsharp import recipes
     from kdsharp.deploy import sharpen
     from kdsharp.disk import checkpoints, files
 
@@ -31,7 +32,8 @@ def run(chosen: Namespace) -> None:
         from kdsharp.student import load_network
 
         network, recipe = load_network(source)
-        mobile.to_litert(network, output, (1080 // recipe.scale, 1920 // recipe.scale))
+        size = (recipes.shrunk(1080, recipe.scale), recipes.shrunk(1920, recipe.scale))
+        mobile.to_litert(network, output, size)
     else:
         content = sharpen.exported_file(source, chosen.int8).read_bytes()
         with files.atomic_write(output) as handle:

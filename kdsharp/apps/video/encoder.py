@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from kdsharp.recipes import enlarged
+
 log = logging.getLogger(__name__)
 
 QUALITY = 20  # of sharpened pictures: x264's constant rate factor, from 0 (lossless) to 51
@@ -35,7 +37,7 @@ class Pictures:
     interlaced: bool = False
 
 
-def choose(first: Any, pictures: Any, ending: str, scale: int, name: str) -> Pictures:
+def choose(first: Any, pictures: Any, ending: str, scale: float, name: str) -> Pictures:
     """What frames like `first`, enlarged by `scale`, become in a file with this ending; warns of what is lost.
 
     Args:
@@ -43,7 +45,7 @@ def choose(first: Any, pictures: Any, ending: str, scale: int, name: str) -> Pic
         ending: of the output, as `.mp4`.
         name: of the output, for the warnings.
     """
-    given, width, height = first.format, first.width * scale, first.height * scale
+    given, width, height = first.format, enlarged(first.width, scale), enlarged(first.height, scale)
     bits = max(part.bits for part in given.components)
     lost = [text for kind, text in _NOT_WRITTEN.items() if first.side_data.get(kind)]
     if pictures.metadata.get("alpha_mode") == "1" or _has_alpha(first):
@@ -90,7 +92,7 @@ def _has_alpha(frame: Any) -> bool:
     return min(bytes(frame.reformat(format="rgba").planes[0])[3::4]) < 255
 
 
-def add(made: Any, pictures: Any, first: Any, chosen: Pictures, scale: int) -> Any:
+def add(made: Any, pictures: Any, first: Any, chosen: Pictures, scale: float) -> Any:
     """A stream of the container `made` for frames like `first`, with the times, rotation and colours that were read."""
     from av.codec.context import Flags
 
@@ -98,7 +100,8 @@ def add(made: Any, pictures: Any, first: Any, chosen: Pictures, scale: int) -> A
     rate = Fraction(pictures.average_rate or 25)
     told = options(chosen.codec, QUALITY, _parameters(chosen.codec, first))
     written = made.add_stream(chosen.codec, rate=rate, options=told, bit_rate=0)
-    written.width, written.height, written.pix_fmt = first.width * scale, first.height * scale, chosen.pixels
+    written.width, written.height = enlarged(first.width, scale), enlarged(first.height, scale)
+    written.pix_fmt = chosen.pixels
     context, before = written.codec_context, pictures.codec_context
     context.time_base = 1 / rate if made.format.name == "avi" else first.time_base
     if pictures.sample_aspect_ratio:  # else the file does not say

@@ -8,6 +8,7 @@ import numpy as np
 
 from kdsharp.apps.video.encoder import Pictures, is_full, planar
 from kdsharp.deploy.sharpen import Sharpener
+from kdsharp.recipes import enlarged
 
 # Luma of the studio range, 16 to 235, and of the full range that the students know.
 _WIDEN = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
@@ -42,11 +43,11 @@ def plane(of: Any, bits: int = 8) -> np.ndarray:
     return lines[:, : of.width]
 
 
-def _empty_like(frame: Any, scale: int, pixels: str) -> Any:
+def _empty_like(frame: Any, scale: float, pixels: str) -> Any:
     """A frame of the same time and colours, to be filled; that of an interlaced one says which field comes first."""
     from av import VideoFrame
 
-    width, height = frame.width * scale, frame.height * scale
+    width, height = enlarged(frame.width, scale), enlarged(frame.height, scale)
     if frame.interlaced_frame:  # PyAV copies the fields' order and cannot set it; there and back makes a copy
         result = frame.reformat(format="gray").reformat(width, height, pixels)
     else:

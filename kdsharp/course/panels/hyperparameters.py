@@ -6,7 +6,7 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from kdsharp import speed, student
+from kdsharp import recipes, speed, student
 from kdsharp.course.figures import COLOURS
 from kdsharp.course.panels.panel import Panel, Shown, choice, log_slider, slider
 from kdsharp.distill import learning_rate
@@ -35,7 +35,7 @@ def hyperparameter_panel(recipe: Recipe, device: str = "cpu") -> RecipePanel:
     1080p (timed with PyTorch on `device`, on a quarter of a frame). A perceptual weight above 0 needs VGG19's weights.
     """
     losses, training, options = recipe.losses, recipe.training, recipe.student.options
-    largest = recipe.store.crop // recipe.scale
+    largest = recipes.shrunk(recipe.store.crop, recipe.scale)
     controls = {
         "hr": slider("to original", losses.hr, 0.0, 2.0, 0.1),
         "teacher": slider("to teacher", losses.teacher, 0.0, 2.0, 0.1),
@@ -71,7 +71,9 @@ def hyperparameter_panel(recipe: Recipe, device: str = "cpu") -> RecipePanel:
         chosen = with_values(recipe, values)
         if (size := str(chosen.student)) not in measured:
             network = student.build(chosen.student).eval().to(device)
-            made = student.multiply_adds(network, speed.HEIGHT // chosen.scale, speed.WIDTH // chosen.scale)
+            made = student.multiply_adds(
+                network, recipes.shrunk(speed.HEIGHT, chosen.scale), recipes.shrunk(speed.WIDTH, chosen.scale)
+            )
             measured[size] = (student.parameters(network), made, speed.predict(network))
         count, made, milliseconds = measured[size]
         return _figure(chosen, milliseconds), (

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from kdsharp.degradation import kernels
 from kdsharp.degradation.chance import pick, uniform
 from kdsharp.degradation.jpeg import jpeg
 from kdsharp.degradation.noise import draw_noise
 from kdsharp.degradation.receivers import enlarge
 from kdsharp.degradation.registry import Degraded, register
 from kdsharp.degradation.resizing import resize, to_256_levels
+from kdsharp.degradation.softening import soften
 from kdsharp.recipes.degradations import VideoCall
 
 
@@ -19,7 +19,7 @@ def video_call(hr: Tensor, settings: VideoCall, generator: torch.Generator) -> D
     stages = {"original": hr}
     sent = hr
     if settings.soft_share:
-        stages["soft"] = sent = _softened(hr, settings, generator)
+        stages["soft"] = sent = soften(hr, settings.soft, settings.soft_share, generator)
     if settings.clean_share and uniform(1, (0.0, 1.0), generator).item() < settings.clean_share:
         frame = to_256_levels(sent)
         return Degraded(stages | {"clean": frame}, frame, frame)
@@ -34,15 +34,6 @@ def video_call(hr: Tensor, settings: VideoCall, generator: torch.Generator) -> D
     enlarged = to_256_levels(enlarge(decoded, (height, width), receiver))
     stages |= {f"shrunk x{factor:.2f}": shrunk, "noise": noisy, "JPEG": decoded, "enlarged": enlarged}
     return Degraded(stages, enlarged, decoded, receiver)
-
-
-def _softened(hr: Tensor, settings: VideoCall, generator: torch.Generator) -> Tensor:
-    """The frames, a share of them a little out of focus."""
-    soft = uniform(len(hr), (0.0, 1.0), generator) < settings.soft_share
-    sigma = uniform(len(hr), settings.soft, generator).clamp(min=0.05)  # which blurs nothing
-    round_ = torch.zeros_like(sigma), torch.ones_like(sigma)
-    blurred = kernels.convolve(hr, kernels.gaussian_like(sigma, sigma, *round_, "gaussian")).clamp(0, 1)
-    return torch.where(soft.to(hr.device)[:, None, None, None], blurred, hr)
 
 
 def _receiver(settings: VideoCall, generator: torch.Generator) -> str:

@@ -33,7 +33,7 @@ class Engine:
     package: ClassVar[str] = "onnxruntime"  # what has to be installed, as Python imports it
     rank: ClassVar[int] = 100  # lists go from the slowest to the fastest
     usual: ClassVar[bool] = True  # False: used only where it is asked for by name
-    scale: int
+    scale: float
     colour: str
 
     def __init__(self, model: Any, device: str = "cpu") -> None:

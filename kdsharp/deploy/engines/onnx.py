@@ -4,6 +4,7 @@ Using a published student through it loads no PyTorch: a small picture is sharpe
 start.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnxruntime
 
 from kdsharp.deploy.engines.base import Engine, register, threads_at_hand
 from kdsharp.errors import KdsharpError
+from kdsharp.recipes import enlarged
 
 
 @register("onnx")
@@ -57,13 +59,17 @@ class OnnxNetwork(Engine):
             raise KdsharpError(
                 f"{path} is an ONNX file, but no student of this course: export one with to_onnx."
             )
-        self.scale, self.multiple, self.colour = int(facts["scale"]), int(facts["multiple"]), facts["colour"]
+        self.scale, self.multiple, self.colour = (
+            json.loads(facts["scale"]),
+            int(facts["multiple"]),
+            facts["colour"],
+        )
         self.source = facts.get("source", "")
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
         height, width = planes.shape[-2:]
         output = self.session.run(None, {"input": padded(planes, self.multiple)})[0]
-        return output[..., : height * self.scale, : width * self.scale]
+        return output[..., : enlarged(height, self.scale), : enlarged(width, self.scale)]
 
 
 @register("onnx-int8")

@@ -9,6 +9,7 @@ import numpy as np
 from kdsharp.deploy.engines.base import Engine, register, threads_at_hand
 from kdsharp.deploy.engines.onnx import OnnxNetwork, padded
 from kdsharp.errors import naming_the_extra
+from kdsharp.recipes import enlarged
 
 HALVES = ("BF16", "FP16", "AMX", "AVX10")  # in the names of the instruction sets that compute in bfloat16
 
@@ -69,7 +70,7 @@ class OpenVinoNetwork(Engine):
             self._compiled[key] = self._compile(planes.shape, as_bytes).create_infer_request()
         # The request's own memory is written again by the next call: the caller gets a copy.
         output = self._compiled[key].infer([planes], share_inputs=True, share_outputs=False)[0]
-        return output[..., : height * self.scale, : width * self.scale]
+        return output[..., : enlarged(height, self.scale), : enlarged(width, self.scale)]
 
     def _compile(self, shape: tuple[int, ...], as_bytes: bool) -> Any:
         from openvino import Type, opset13

@@ -18,7 +18,7 @@ class EncoderDecoder(FoldedNetwork):
 
     def __init__(
         self,
-        scale: int = 1,
+        scale: float = 1,
         channels: int = 24,
         levels: int = 3,
         blocks: int = 1,
@@ -36,7 +36,7 @@ class EncoderDecoder(FoldedNetwork):
         self.ups = nn.ModuleList(
             nn.Sequential(nn.Conv2d(2 * width, 4 * width, 1), nn.PixelShuffle(2)) for width in widths[:-1]
         )
-        self.last = conv(channels, self.folded_planes * scale**2, gain=0.1)
+        self.last = conv(channels, self.unfolded_planes, gain=0.1)
 
     def correction(self, folded: Tensor) -> Tensor:
         features, seen = self.head(folded), []

@@ -17,7 +17,7 @@ class PixelShuffleStudent(FoldedNetwork):
 
     def __init__(
         self,
-        scale: int = 1,
+        scale: float = 1,
         unshuffle: int = 4,
         channels: int = 32,
         body: int = 3,
@@ -32,7 +32,7 @@ class PixelShuffleStudent(FoldedNetwork):
             layers += [MultiScale(channels, branches) if several else conv(channels, channels), nn.ReLU()]
         if attention:
             layers.append(ChannelAttention(channels))
-        self.layers = nn.Sequential(*layers, conv(channels, self.folded_planes * scale**2, gain=0.1))
+        self.layers = nn.Sequential(*layers, conv(channels, self.unfolded_planes, gain=0.1))
 
     @property
     def last(self) -> nn.Conv2d:

@@ -14,7 +14,7 @@ class ResidualNet(FoldedNetwork):
     """
 
     def __init__(
-        self, scale: int = 4, channels: int = 48, blocks: int = 10, unshuffle: int = 1, colour: str = "rgb"
+        self, scale: float = 4, channels: int = 48, blocks: int = 10, unshuffle: int = 1, colour: str = "rgb"
     ) -> None:
         super().__init__(scale, unshuffle, colour)
         self.head = conv(self.folded_planes, channels)
@@ -22,7 +22,7 @@ class ResidualNet(FoldedNetwork):
             nn.Sequential(conv(channels, channels), nn.ReLU(), conv(channels, channels, gain=0.1))
             for _ in range(blocks)
         )
-        self.tail = conv(channels, self.folded_planes * scale**2, gain=0.1)
+        self.tail = conv(channels, self.unfolded_planes, gain=0.1)
 
     @property
     def last(self) -> nn.Conv2d:
