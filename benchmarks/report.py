@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from benchmarks import survey
 from kdsharp import data, evaluate, recipes
-from kdsharp.degradation import degrade
+from kdsharp.degradation import degrade, enlarge
 from kdsharp.deploy.sharpen import engines_at_hand, load_student
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
@@ -31,9 +31,11 @@ from kdsharp.teacher import choose, load_teacher, target_for
 
 log = logging.getLogger(__name__)
 
+Pair = tuple[np.ndarray, np.ndarray]  # an original, and what stands beside it
 CEILING = "call-ceiling"
 CALLERS = ("call-s", "call-s-perceptual", "call-m", "call-m-perceptual", CEILING)
 UPSCALERS = ("x2-s", "x4-s")
+FROM_SMALL = ("call-x1.5", "call-x2", "call-x3")
 TEACHERS = ("RealESRGAN_x4plus", "realesr-general-x4v3", "RealESRGAN_x4plus_anime_6B")
 FLICKER_FRAMES = 60
 NIQE_SIDE = 768  # the middle of a picture: statistics of 64 blocks, in a second
@@ -53,15 +55,20 @@ def run(assets: Path, sections: list[str] | None = None) -> Iterator[tuple[str, 
 
 
 def calls(assets: Path) -> list[dict]:
-    """Three calls on photos/val: PSNR and SSIM on Y, gain and share of the ceiling; JOD and SSIMULACRA2 as `seen`."""
+    """Three calls on photos/val: PSNR and SSIM on Y, gain and share of the ceiling; JOD and SSIMULACRA2 as `seen`.
+
+    Beside doing nothing, which is the receiver's bilinear enlargement, stands a bicubic one of the same small frame.
+    """
     students = _published(CALLERS)
     sizes = {name: {"parameters": parameters(load_network(name)[0])} for name in students}
     rows = []
     for call, (shrink, jpeg) in survey.CALLS.items():
-        pairs = list(_pairs(assets / "photos" / "val", recipes.fixed_call(shrink, jpeg)))
-        middles = list(_middles(assets / "photos" / "val", recipes.fixed_call(shrink, jpeg)))
-        methods = _classic(pairs) | students
-        measured = [_mean(name, method, pairs) | seen(method, middles) for name, method in methods.items()]
+        damage = recipes.fixed_call(shrink, jpeg)
+        whole, middle = (list(_damaged(assets / "photos" / "val", damage, side)) for side in (None, EYE_SIDE))
+        pairs, middles = _received(whole), _received(middle)
+        measured = _measured(_classic(pairs) | students, pairs, middles)
+        pairs, middles = _enlarged(whole, "bicubic"), _enlarged(middle, "bicubic")
+        measured[2:2] = _measured(_classic(pairs, "bicubic"), pairs, middles)
         nothing = measured[0]["psnr_y"]
         ceiling = next((row["psnr_y"] for row in measured if row["method"] == CEILING), None)
         for row in measured:
@@ -69,6 +76,29 @@ def calls(assets: Path) -> list[dict]:
             share = {} if ceiling is None else {"share_of_ceiling": gain / (ceiling - nothing)}
             rows.append({"call": call, "shrink": shrink, "jpeg": jpeg} | row)
             rows[-1] |= {"gain_db": gain} | share | sizes.get(row["method"], {})
+    return rows
+
+
+def small_frame(assets: Path) -> list[dict]:
+    """The same calls from the small frame itself, as a receiver has it before it enlarges: the networks that do that.
+
+    Beside them: bilinear and bicubic enlargement, and `call-s` on the bilinear one. Photographs are cropped to what all
+    three ratios divide, so that doing nothing may differ from `calls` in the second decimal.
+    """
+    sharpeners, enlargers = _published(("call-s",)), _published(FROM_SMALL)
+    rows = []
+    for call, (shrink, jpeg) in survey.CALLS.items():
+        damage = recipes.fixed_small_frame(shrink, jpeg)
+        whole, middle = (list(_damaged(assets / "photos" / "val", damage, side)) for side in (None, EYE_SIDE))
+        measured = []
+        for receiver, more in (("bilinear", sharpeners), ("bicubic", {})):
+            pairs, middles = _enlarged(whole, receiver), _enlarged(middle, receiver)
+            measured += _measured(_classic(pairs, receiver) | more, pairs, middles)
+        fitting = {name: student for name, student in enlargers.items() if student.scale == shrink}
+        measured += _measured(fitting, _received(whole), _received(middle))
+        for row in measured:
+            gain = {"gain_db": row["psnr_y"] - measured[0]["psnr_y"]}
+            rows.append({"call": call, "shrink": shrink, "jpeg": jpeg} | row | gain)
     return rows
 
 
@@ -109,12 +139,11 @@ def blurs(assets: Path) -> list[dict]:
     rows = []
     for sigma in (0.5, 1.0, 1.5, 2.0):
         damage = Blur("gaussian", (sigma, sigma))
-        pairs = list(_pairs(assets / "photos" / "val", damage))
-        middles = list(_middles(assets / "photos" / "val", damage))
-        rows += [
-            {"sigma": sigma} | _mean(name, method, pairs) | seen(method, middles)
-            for name, method in (_classic(pairs) | _published(("blur-s",))).items()
-        ]
+        pairs, middles = (
+            _received(list(_damaged(assets / "photos" / "val", damage, side))) for side in (None, EYE_SIDE)
+        )
+        measured = _measured(_classic(pairs) | _published(("blur-s",)), pairs, middles)
+        rows += [{"sigma": sigma} | row for row in measured]
     return rows
 
 
@@ -187,6 +216,7 @@ def categories(assets: Path) -> list[dict]:
 
 SECTIONS: dict[str, Callable[[Path], list[dict]]] = {
     "calls": calls,
+    "small_frame": small_frame,
     "teachers": teachers,
     "clean": clean,
     "blurs": blurs,
@@ -197,7 +227,7 @@ SECTIONS: dict[str, Callable[[Path], list[dict]]] = {
 }
 
 
-def seen(method: Callable, middles: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+def seen(method: Callable, middles: list[Pair]) -> dict[str, float]:
     """JOD and SSIMULACRA2 of a method on (original, frame) pairs, and PSNR on Y of the same; {} without the extra.
 
     The pairs are the middle 384 pixels of photographs, damaged by themselves: small enough for every teacher.
@@ -238,26 +268,38 @@ def _published(names: tuple[str, ...]) -> dict[str, Callable]:
     }
 
 
-def _classic(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Callable]:
-    """Doing nothing, and the unsharp mask that suits these pictures best."""
+def _classic(pairs: list[Pair], receiver: str = "") -> dict[str, Callable]:
+    """Frames as a receiver shows them ("nothing" where it has no name), and the unsharp mask that suits them best."""
     (radius, amount), _ = evaluate.best_unsharp(pairs)
     mask = partial(evaluate.unsharp, radius=radius, amount=amount)
-    return {"nothing": lambda frame: frame, f"best unsharp ({radius}, {amount})": mask}
+    masked = f"{receiver} + best unsharp" if receiver else "best unsharp"
+    return {receiver or "nothing": lambda frame: frame, f"{masked} ({radius}, {amount})": mask}
 
 
-def _pairs(folder: Path, settings: Degradation) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(original, received) of every photograph, `uint8` RGB."""
+def _damaged(folder: Path, settings: Degradation, side: int | None) -> Iterator[tuple[np.ndarray, ...]]:
+    """(original, received, small frame) of every photograph, or of its middle `side` pixels; `uint8` RGB."""
     for number, path in enumerate(data.list_photos(folder)):
-        yield evaluate.degraded_photo(path, settings, number)[:2]
+        yield evaluate.degraded_photo(path, settings, number, side)
 
 
-def _middles(folder: Path, settings: Degradation) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(original, received) of the middle of every photograph, as `seen` takes them."""
-    for number, path in enumerate(data.list_photos(folder)):
-        yield evaluate.degraded_photo(path, settings, number, EYE_SIDE)[:2]
+def _received(damaged: list[tuple[np.ndarray, ...]]) -> list[Pair]:
+    return [(hr, received) for hr, received, _ in damaged]
 
 
-def _mean(name: str, method: Callable, pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict:
+def _enlarged(damaged: list[tuple[np.ndarray, ...]], receiver: str) -> list[Pair]:
+    """(original, small frame as this receiver enlarges it)."""
+    return [
+        (hr, data.to_image(enlarge(data.to_tensor(small), hr.shape[:2], receiver)))
+        for hr, _, small in damaged
+    ]
+
+
+def _measured(methods: dict[str, Callable], pairs: list[Pair], middles: list[Pair]) -> list[dict]:
+    """A row for each method: its mean scores over pairs, and as `seen` in the middles."""
+    return [_mean(name, method, pairs) | seen(method, middles) for name, method in methods.items()]
+
+
+def _mean(name: str, method: Callable, pairs: list[Pair]) -> dict:
     """The mean scores of a method over pairs."""
     scores = []
     for hr, frame in tqdm(pairs, desc=name, leave=False):

@@ -282,6 +282,7 @@ def fixed_call(shrink: float = 2.0, quality: float = 70.0) -> VideoCall:
     return VideoCall((shrink, shrink), ("area",), (0.0, 0.0), (quality, quality))
 
 
-def fixed_small_frame(scale: float = 2, quality: float = 70.0) -> SmallFrame:
-    """What `fixed_call` sends, before the receiver enlarges it; `scale` is 1.5, 2 or 3."""
+def fixed_small_frame(shrink: float = 2.0, quality: float = 70.0) -> SmallFrame:
+    """What `fixed_call` sends, before the receiver enlarges it; shrunk by 1.5, 2 or 3."""
+    scale = shrink if shrink % 1 else int(shrink)
     return SmallFrame(scale, ("area",), (0.0, 0.0), (quality, quality))

@@ -24,7 +24,7 @@ ASSETS = ("style.css", "common.js", "live.js", "worker.js", "offline.js")
 
 def named(students: Iterable[str | Path]) -> dict[str, str]:
     """Students by the names that pages show: a published student's own, or a file's without its ending."""
-    return {Path(student).stem: str(student) for student in students}
+    return {Path(student).name.removesuffix(".safetensors"): str(student) for student in students}
 
 
 def html(page: str, assets: str = "") -> str:

@@ -62,8 +62,8 @@ async function sharpen({ pixels, width, height, strength }) {
     after[at + 3] = base[at + 3];
   }
   const milliseconds = performance.now() - began;
-  const answer = { before: pixels, after: after.buffer, width: width * scale, height: height * scale, milliseconds };
-  return [answer, [pixels, after.buffer]];
+  const [wide, high] = [Math.round(width * scale), Math.round(height * scale)]; // 1.5 times an odd side: rounded up
+  return [{ before: pixels, after: after.buffer, width: wide, height: high, milliseconds }, [pixels, after.buffer]];
 }
 
 /** BT.601 luma in whole numbers, exactly as OpenCV rounds it. */
@@ -83,10 +83,11 @@ async function throughNetwork(rgba, width, height) {
     }
   }
   const { output } = await session.run({ input: new ort.Tensor("float32", plane, [1, 1, rows, columns]) });
-  const sharp = new Uint8ClampedArray(width * scale * height * scale), values = output.data;
-  for (let row = 0, at = 0; row < height * scale; row++) {
+  const large = [Math.round(width * scale), Math.round(height * scale)];
+  const sharp = new Uint8ClampedArray(large[0] * large[1]), values = output.data;
+  for (let row = 0, at = 0; row < large[1]; row++) {
     const from = row * columns * scale;
-    for (let column = 0; column < width * scale; column++) sharp[at++] = 255 * values[from + column];
+    for (let column = 0; column < large[0]; column++) sharp[at++] = 255 * values[from + column];
   }
   output.dispose();
   return sharp;
@@ -94,17 +95,17 @@ async function throughNetwork(rgba, width, height) {
 
 /** Keys' cubic interpolation with a = -0.75 and repeated borders, as OpenCV's INTER_CUBIC: rows first, then columns. */
 function enlarged(rgba, width, height, scale) {
-  const wide = new Float32Array(width * scale * height * 4);
-  interpolate(rgba, wide, height, width, width * 4, 4, width * scale * 4, 4, scale);
-  const large = new Uint8ClampedArray(width * scale * height * scale * 4);
-  const step = width * scale * 4;
-  interpolate(wide, large, width * scale, height, 4, step, 4, step, scale);
+  const columns = Math.round(width * scale), step = columns * 4;
+  const wide = new Float32Array(step * height);
+  interpolate(rgba, wide, height, width, width * 4, 4, step, 4, scale);
+  const large = new Uint8ClampedArray(step * Math.round(height * scale));
+  interpolate(wide, large, columns, height, 4, step, 4, step, scale);
   return large;
 }
 
 /** `lines` lines of `count` pixels each, `scale` times as long; strides of lines and pixels, in and out, in values. */
 function interpolate(source, result, lines, count, lineIn, pixelIn, lineOut, pixelOut, scale) {
-  for (let place = 0; place < count * scale; place++) {
+  for (let place = 0; place < Math.round(count * scale); place++) {
     const position = (place + 0.5) / scale - 0.5, first = Math.floor(position);
     const [a, b, c, d] = weights(position - first);
     const [p, q, r, s] = [-1, 0, 1, 2].map(near => Math.min(Math.max(first + near, 0), count - 1) * pixelIn);
