@@ -4,7 +4,7 @@ Each term is one function, registered under the name by which a recipe's `Losses
 
     hr and teacher             distance to the original and to the teacher's answer: L1, squared, or Charbonnier
     soft                       KL divergence to the teacher's answer, as distributions over grey levels
-    relative                   L1 to the original as a share of what doing nothing has: harm weighs most on good frames
+    relative                   squared error as a share of what doing nothing has: harm weighs most on good frames
     structure, ms_ssim         1 - SSIM and 1 - MS-SSIM
     frequency, edge            L1 of Fourier coefficients, Charbonnier of Laplacians
     perceptual, features       the modules `perceptual` and `features`
@@ -32,7 +32,7 @@ from kdsharp.recipes import Losses
 _SSIM_WINDOW = 11
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, from human eyes
 _EPSILON = 1e-3
-LENIENCE = 1.0
+LENIENCE = 4.0
 LEVELS = 32
 
 # What a term can look at, and what is said where the recipe asks for it and it is not there.
@@ -119,15 +119,16 @@ def distance(output: Tensor, other: Tensor, weights: Losses) -> Tensor:
 
 @register("relative", needs=("hr", "given"))
 def relative(output: Tensor, hr: Tensor, given: Tensor) -> Tensor:
-    """L1 of the output over L1 of what was given, picture by picture: below 1 the student helps, above it harms.
+    """Squared error over that of doing nothing, picture by picture: below 1 the student helps, above it harms.
 
-    A level of error is little in a severe call and much in a frame that arrived clean. `LENIENCE` levels are added to
-    what was given, or a clean frame would weigh without bound. Raises KdsharpError where the student enlarges.
+    So a decibel is worth the same in a severe call and in a good frame. To what was given, an error of `LENIENCE`
+    levels is added, or a frame that arrived clean would weigh without bound.
+    Raises KdsharpError where the student enlarges.
     """
     if given.shape != hr.shape:
         raise KdsharpError("losses.relative compares with doing nothing: it needs a student of scale 1.")
-    nothing = (given - hr).abs().mean((1, 2, 3)) + LENIENCE / 255
-    return ((output - hr).abs().mean((1, 2, 3)) / nothing).mean()
+    nothing = (given - hr).square().mean((1, 2, 3)) + (LENIENCE / 255) ** 2
+    return ((output - hr).square().mean((1, 2, 3)) / nothing).mean()
 
 
 def soft_targets(output: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:

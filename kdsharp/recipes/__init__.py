@@ -26,12 +26,14 @@ from kdsharp.recipes.recipe import Losses, Recipe, Store, Training, check_traini
 from kdsharp.recipes.registry import PROFILES, preset, presets, published_for, register, trains_teacher
 from kdsharp.recipes.sizes import enlarged, shrunk, whole_steps
 from kdsharp.recipes.systems import SYSTEMS
-from kdsharp.recipes.zoo import FIDELITY_TEACHER, PERCEPTUAL_TEACHER
+from kdsharp.recipes.teaching import FIDELITY_TEACHER, PERCEPTUAL_TEACHER
+from kdsharp.recipes.zoo import MIXED_CALLS
 
 __all__ = [
     "DEGRADATIONS",
     "FAMILIES",
     "FIDELITY_TEACHER",
+    "MIXED_CALLS",
     "PERCEPTUAL_TEACHER",
     "PROFILES",
     "RECEIVERS",

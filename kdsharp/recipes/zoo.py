@@ -11,28 +11,34 @@ from kdsharp.recipes.network import Network
 from kdsharp.recipes.recipe import Losses, Recipe, Store, Training
 from kdsharp.recipes.registry import register
 from kdsharp.recipes.teaching import (
-    FIDELITY_TEACHER,
-    LIKE_FIDELITY_TEACHER,
     LIKE_PERCEPTUAL_TEACHER,
     PERCEPTUAL_TEACHER,
 )
 
-# WebRTC shrinks with a box filter (area), by few ratios; the camera's noise is in the photographs already. Drawing any
-# ratio alike cost 0.46 dB at a ratio of 1.5, whose three phases come back in every frame. Without clean frames, a
-# student sharpens what is sharp already: a good picture came out at 33 dB.
-_CALLS = VideoCall(
-    shrink=(1.5, 3.0),
-    filters=("area",),
-    noise=(0.0, 0.0),
-    jpeg=(50.0, 90.0),
-    usual=(1.5, 2.0, 3.0),
+# WebRTC shrinks with a box filter (area), by few ratios. Drawing any ratio alike cost 0.46 dB at a ratio of 1.5, whose
+# three phases come back in every frame. What a receiver enlarges with is its own affair: a student that knew bilinear
+# enlargement alone made bicubic ones worse by up to 0.8 dB, and frames that were good already by more.
+_BOX = ("area",)
+MIXED_CALLS = VideoCall(
+    shrink=(1.0, 4.0),
+    filters=_BOX,
+    noise=(0.5, 4.0),
+    noise_share=0.2,
+    jpeg=(30.0, 100.0),
+    enlarge=(*("bilinear",) * 4, "bicubic", "bicubic-opencv", "lanczos", "mitchell", "nearest-smooth"),
+    usual=(1.0, 1.5, 2.0, 3.0),
     usual_share=0.8,
-    clean_share=0.02,
+    clean_share=0.06,
+    soft=(0.3, 0.8),
+    soft_share=0.2,
 )
+# Squared error as a share of what doing nothing has: a decibel counts the same in a severe call and in a good frame.
+_CALL_LOSSES = Losses(hr=0.0, relative=1.0, structure=0.5)
 # L1 and SSIM to the original. Beside L1 alone, SSIM gains twice as much in the first steps, PSNR too: with clean frames
 # in the batch, L1 lingers at "change nothing".
 _FIDELITY = Losses(hr=1.0, structure=0.6)
 _STORE = Store(crop=192, crops_per_photo=24)
+_CALL_STORE = Store(crop=192, crops_per_photo=40, reductions=(1.0, 1.0, 1.5))
 
 
 def _sharpener(channels: int, body: int) -> Network:
@@ -44,21 +50,33 @@ def _upscaler(channels: int, body: int, colour: str = "luma", unshuffle: int = 1
     return Network("student", {"unshuffle": unshuffle, "channels": channels, "body": body, "colour": colour})
 
 
-def _from_small_frame(name: str, scale: float, network: Network, patch: int) -> Recipe:
+def _call(name: str, network: Network, training: Training, start: str | None = None) -> Recipe:
+    return Recipe(name, MIXED_CALLS, network, None, _CALL_LOSSES, training, _CALL_STORE, start)
+
+
+def _from_small_frame(name: str, scale: float, network: Network, training: Training) -> Recipe:
     """A call's frame before its receiver enlarges it, for as many multiply-adds a 1080p output as `call-s` has."""
-    degradation = SmallFrame(scale, _CALLS.filters, _CALLS.noise, _CALLS.jpeg, clean_share=_CALLS.clean_share)
-    training = _training(30_000, patch)
-    return Recipe(name, degradation, network, FIDELITY_TEACHER, LIKE_FIDELITY_TEACHER, training, _STORE)
-
-
-def _training(
-    steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 16, optimizer: str = "adamw"
-) -> Training:
-    """For one CPU core, in bfloat16 where that is faster, and twenty validations on the way."""
-    every = max(1, steps // 20)
-    return Training(
-        steps, batch, patch, learning_rate, 0.05, validate_every=every, half_on_cpu=True, optimizer=optimizer
+    degradation = SmallFrame(
+        scale,
+        _BOX,
+        MIXED_CALLS.noise,
+        MIXED_CALLS.jpeg,
+        MIXED_CALLS.soft,
+        0.1,
+        clean_share=0.06,
+        noise_share=0.1,
     )
+    return Recipe(name, degradation, network, None, Losses(hr=1.0), training, _CALL_STORE)
+
+
+def _training(steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 16) -> Training:
+    """For one CPU core, in bfloat16 where that is faster, and twenty validations on the way."""
+    return Training(steps, batch, patch, learning_rate, 0.05, validate_every=steps // 20, half_on_cpu=True)
+
+
+def _soap(steps: int, patch: int, learning_rate: float) -> Training:
+    """The same with SOAP, which needs a fraction of AdamW's steps (docs/scale.md)."""
+    return dataclasses.replace(_training(steps, patch, learning_rate), optimizer="soap")
 
 
 def _upscale(name: str, degradation: Degradation, network: Network, training: Training) -> Recipe:
@@ -79,36 +97,16 @@ def _perceptual(fidelity: Recipe) -> Recipe:
     )
 
 
-_CEILING = Network("residual", {"channels": 64, "blocks": 14, "unshuffle": 2, "colour": "luma"})
-_CALL_S = Recipe(
-    "call-s",
-    _CALLS,
-    _sharpener(16, 5),
-    FIDELITY_TEACHER,
-    LIKE_FIDELITY_TEACHER,
-    _training(30_000, 96),
-    _STORE,
-)
-_CALL_X15 = _from_small_frame("call-x1.5", 1.5, _upscaler(24, 5, unshuffle=2), 64)
-_CALL_X2 = _from_small_frame("call-x2", 2, _upscaler(16, 5), 64)
-_CALL_X3 = _from_small_frame("call-x3", 3, _upscaler(24, 5), 48)
-_CALL_M = Recipe(
-    "call-m",
-    _CALLS,
-    _sharpener(32, 6),
-    FIDELITY_TEACHER,
-    LIKE_FIDELITY_TEACHER,
-    _training(15_000, 96),
-    _STORE,
-)
-_CALL_CEILING = Recipe(
-    name="call-ceiling",
-    degradation=dataclasses.replace(_CALLS, clean_share=0.1),
-    student=_CEILING,
-    teacher=None,
-    losses=Losses(hr=1.0, structure=0.4),
-    training=_training(12_000, 64, 3e-4, 8),
-    store=_STORE,
+_CEILING = Network("residual", {"channels": 64, "blocks": 28, "unshuffle": 2, "colour": "luma"})
+# From scratch, small sharpeners of so mixed calls end at "change nothing": they go on from what knew one receiver.
+_CALL_S = _call("call-s", _sharpener(16, 5), _soap(24_000, 96, 2e-3), start="call-s")
+_CALL_XS = _call("call-xs", _sharpener(12, 4), _soap(24_000, 96, 2e-3))
+_CALL_M = _call("call-m", _sharpener(32, 6), _soap(12_000, 96, 1e-3), start="call-m")
+_CALL_X15 = _from_small_frame("call-x1.5", 1.5, _upscaler(24, 5, unshuffle=2), _soap(20_000, 64, 3e-3))
+_CALL_X2 = _from_small_frame("call-x2", 2, _upscaler(16, 5), _soap(16_000, 64, 3e-3))
+_CALL_X3 = _from_small_frame("call-x3", 3, _upscaler(24, 5), _soap(16_000, 48, 3e-3))
+_CALL_CEILING = dataclasses.replace(
+    _call("call-ceiling", _CEILING, _soap(12_000, 64, 1e-3)), losses=Losses(hr=0.0, relative=1.0)
 )
 _BLUR_S = Recipe(
     name="blur-s",
@@ -133,8 +131,8 @@ def _taught_upscaler(name: str, scale: int, network: Network, training: Training
     return Recipe(name, degradation, network, f"spanx{scale}_ch48", losses, training, _UPSCALERS)
 
 
-_X2_S = _taught_upscaler("x2-s", 2, _upscaler(24, 4), _training(40_000, 48, 4e-3, optimizer="soap"))
-_X4_S = _taught_upscaler("x4-s", 4, _upscaler(32, 5), _training(30_000, 48, 4e-3, optimizer="soap"))
+_X2_S = _taught_upscaler("x2-s", 2, _upscaler(24, 4), _soap(40_000, 48, 4e-3))
+_X4_S = _taught_upscaler("x4-s", 4, _upscaler(32, 5), _soap(30_000, 48, 4e-3))
 _X4_M = dataclasses.replace(  # most of the way without VGG19, which takes nine tenths of a step's time
     _upscale("x4-m-plain", RealEsrgan(), _upscaler(32, 8, "rgb"), _training(16_000, 32, 1e-3, 8)),
     teacher=PERCEPTUAL_TEACHER,
@@ -155,7 +153,7 @@ _X4_M_FIDELITY = dataclasses.replace(
     start=_X4_M.name,
 )
 for _recipe in (
-    *(_CALL_S, _CALL_M, _CALL_CEILING, _perceptual(_CALL_S), _perceptual(_CALL_M)),
+    *(_CALL_S, _CALL_M, _CALL_XS, _CALL_CEILING, _perceptual(_CALL_S), _perceptual(_CALL_M)),
     *(_CALL_X15, _CALL_X2, _CALL_X3),
     *(_BLUR_S, _X2_S, _X4_S, _X4_M, _X4_M_PERCEPTUAL),
 ):
