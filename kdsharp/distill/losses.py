@@ -19,6 +19,7 @@ original. All pictures are (N, C, H, W) in [0, 1]. A term of your own is registe
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -89,8 +90,8 @@ def weighed(weights: Losses) -> dict[str, float]:
         raise KdsharpError(
             f"There is no loss term {min(unknown)!r}: register it, or choose among {', '.join(TERMS)}."
         )
-    known = vars(weights) | weights.others
-    return {name: known[name] for name in TERMS if known.get(name)}
+    known = {name: weights.others.get(name, getattr(weights, name, 0.0)) for name in TERMS}
+    return {name: weight for name, weight in known.items() if weight}
 
 
 def needed(weights: Losses) -> set[str]:
@@ -216,7 +217,7 @@ def _similarity(output: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
         raise KdsharpError(
             f"SSIM needs {_SSIM_WINDOW} pixels a side: take larger patches than {tuple(output.shape[-2:])}."
         )
-    rows, columns = (_gaussian_rows(side).to(output) for side in output.shape[-2:])
+    rows, columns = (_window(side, output.device, output.dtype) for side in output.shape[-2:])
     planes = torch.stack([output, goal, output * output, goal * goal, output * goal])
     mean, mean_goal, square, square_goal, product = rows @ planes @ columns.T
     variances = square - mean**2 + square_goal - mean_goal**2
@@ -227,7 +228,13 @@ def _similarity(output: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
     return (luminance * contrast).mean(dim=(-2, -1)), contrast.mean(dim=(-2, -1))
 
 
-def _gaussian_rows(side: int) -> Tensor:
+@torch.compiler.assume_constant_result  # else a compiled step would make it anew, row by row, on the processor
+def _window(side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return _gaussian_rows(side, device, dtype)
+
+
+@cache
+def _gaussian_rows(side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The Gaussian window as a matrix (side - 10, side).
 
     A convolution of a single plane leaves a processor's vector units idle: as two matrix products it is 25 times as
@@ -238,7 +245,7 @@ def _gaussian_rows(side: int) -> Tensor:
     rows = torch.zeros(side - _SSIM_WINDOW + 1, side)
     for number, row in enumerate(rows):
         row[number : number + _SSIM_WINDOW] = window / window.sum()
-    return rows
+    return rows.to(device, dtype)
 
 
 # The terms that only need another argument, a sign or a module.

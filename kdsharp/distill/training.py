@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from kdsharp.disk import checkpoints, files, identity, keep, parallel
-from kdsharp.distill import losses, precision, runs
+from kdsharp.distill import losses, precision, runs, steps
 from kdsharp.distill.batches import Batch, Reader, draw_batch, on_device
 from kdsharp.distill.learner import Learner, begin
 from kdsharp.distill.perceptual import Perceptual
@@ -63,6 +63,7 @@ def train(
     on_progress: Callable[[dict], None] | None = None,
     watch: Callable[[int, float], bool] | None = None,
     teacher_network: nn.Module | None = None,
+    way: str | None = None,
 ) -> TrainingResult:
     """Train `recipe.student` on a target store, or go on with the run that `folder` holds.
 
@@ -74,6 +75,7 @@ def train(
     to resume from.
     `watch` gets step and loss after every step; when it returns True, training ends early: the run can be resumed,
     and `student.safetensors` holds the student as it is by then.
+    `way` is how a step is computed, one of `steps.WAYS`; None: the fastest on a GPU, and uncompiled on a processor.
     Under `accelerate launch` each process takes its share of every batch (DistributedDataParallel), and the first one
     writes. Raises KdsharpError if the loss stops being finite, memory runs out or the disk is full (the last good
     checkpoint is kept), if all the network's ReLUs have closed for good, if `folder` holds a run of another recipe or
@@ -91,11 +93,13 @@ def train(
         learner = _begin_or_resume(run, device, inside)
         colour = learner.network.colour
         crops = on_device(store, device)
-        reader = Reader(
-            lambda step: draw_batch(crops, settings, step, colour, device), learner.step, settings.steps
-        )
+
+        def draw(step: int) -> Batch:
+            return draw_batch(crops, settings, step, colour, device)
+
         try:
-            _loop(run, learner, reader, on_progress, watch)
+            compute = _objective(run, learner, way, lambda: draw(learner.step), device)
+            _loop(run, learner, compute, Reader(draw, learner.step, settings.steps), on_progress, watch)
         except KeyboardInterrupt:
             _save(run, learner)
             raise
@@ -125,9 +129,18 @@ def _begin_or_resume(run: _Run, device: str, teacher_network: nn.Module | None) 
     return learner
 
 
+def _objective(
+    run: _Run, learner: Learner, way: str | None, batch: Callable[[], Batch], device: str
+) -> steps.Objective:
+    """From a batch to the terms of its loss, in the way that was asked for."""
+    compute = steps.objective(learner.trained, learner.dtype, run.recipe.losses, run.perceptual)
+    return steps.prepared(compute, way) if way else steps.fastest(compute, learner.trained, batch, device)
+
+
 def _loop(
     run: _Run,
     learner: Learner,
+    compute: steps.Objective,
     reader: Reader,
     on_progress: Callable[[dict], None] | None,
     watch: Callable[[int, float], bool] | None,
@@ -142,7 +155,7 @@ def _loop(
         total=settings.steps, initial=learner.step, desc=run.recipe.name, unit="step", disable=not is_first
     ) as progress:
         for _, batch in reader:
-            terms, loss = _learn(run, learner, batch)
+            terms, loss = _learn(run, learner, compute, batch)
             progress.update()
             recent.append(loss)
             step, stopped = learner.step, watch is not None and watch(learner.step, loss)
@@ -160,23 +173,21 @@ def _loop(
     log.info("waited for data %.1f %% of the time", 100 * reader.waited / (time.monotonic() - began + 1e-9))
 
 
-def _learn(run: _Run, learner: Learner, batch: Batch) -> tuple[dict[str, Tensor], float]:
+def _learn(
+    run: _Run, learner: Learner, compute: steps.Objective, batch: Batch
+) -> tuple[dict[str, Tensor], float]:
     """One step; returns the terms of its loss, and the loss (the mean over all processes)."""
-    (inputs, hr, target), settings, step = batch, run.recipe.training, learner.step
+    settings, step = run.recipe.training, learner.step
     for group in learner.optimizer.param_groups:
         group["lr"] = learning_rate(step, settings)
-    with torch.autocast(inputs.device.type, dtype=learner.dtype, enabled=learner.dtype is not torch.float32):
-        output, features = learner.trained(inputs)
-    terms = losses.distillation_loss(
-        output.float(), hr, target, run.recipe.losses, run.perceptual, features, inputs
-    )
+    learner.optimizer.zero_grad(set_to_none=True)
+    terms = compute(*batch)
     loss = parallel.mean(terms["loss"])
     if not math.isfinite(loss):
         raise KdsharpError(
             f"The loss is not finite at step {step}: lower the learning rate ({settings.learning_rate:g}); "
             f"the last good checkpoint is kept in {run.folder}."
         )
-    learner.optimizer.zero_grad(set_to_none=True)
     learner.scaler.scale(terms["loss"]).backward()
     learner.scaler.unscale_(learner.optimizer)
     if step % settings.validate_every == 0 and step and not next(learner.network.parameters()).grad.any():

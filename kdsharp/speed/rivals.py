@@ -7,8 +7,6 @@ although their weights are not here; their quality is quoted from the papers.
 from collections.abc import Callable
 from functools import partial
 
-from spandrel.architectures.Compact import Compact
-from spandrel.architectures.ESRGAN import ESRGAN
 from torch import Tensor, nn
 
 from kdsharp.errors import KdsharpError
@@ -53,11 +51,15 @@ def espcn(scale: int) -> Rival:
 
 def compact(convolutions: int) -> Rival:
     """Real-ESRGAN's small networks (x4, RGB, 64 channels): so many convolutions between the first and the last."""
+    from spandrel.architectures.Compact import Compact  # takes seconds, and only these two need it
+
     return Rival(Compact(num_feat=64, num_conv=convolutions, upscale=4), 4, "rgb")
 
 
 def rrdb(blocks: int) -> Rival:
     """Real-ESRGAN's large networks (x4, RGB, 64 channels): so many residual-in-residual dense blocks."""
+    from spandrel.architectures.ESRGAN import ESRGAN
+
     return Rival(ESRGAN(num_filters=64, num_blocks=blocks, scale=4), 4, "rgb")
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from kdsharp import deploy
 
@@ -18,23 +17,31 @@ COPIED = 256 * 2**20  # bytes
 SECONDS = 8.0  # for all ceilings together
 # What an engine multiplies: the ceiling that its share is taken of.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
+GPU_SIDES = (1024, 2048, 4096, 8192)
+GPU_PRECISIONS = PRECISIONS | {"float16": torch.float16}
 
 
-def ceilings(repeats: int = 5) -> dict[str, float]:
+def ceilings(repeats: int = 5, device: str = "cpu") -> dict[str, float]:
     """G multiply-adds per second of this processor's matrix products by precision, and `copy` in GB/s, both ways.
+
+    The same of a GPU, if `device` is one: there the copy is from its own memory to its own memory.
 
     The best of `repeats`: a ceiling is what can be reached, not what a busy moment leaves. Products grow until the next
     one would take too long; the whole takes less than 10 seconds. A precision that this processor has no instructions
     for is multiplied in a loop, a hundred times as slowly: one that is slower than float32 is left out.
     """
     end = time.perf_counter() + SECONDS
-    source = torch.zeros(COPIED, dtype=torch.uint8)
+    gpu = device.startswith("cuda")
+    kinds, sides = (GPU_PRECISIONS, GPU_SIDES) if gpu else (PRECISIONS, SIDES)
+    source = torch.zeros(COPIED, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    copy = 2 * COPIED / _best(lambda: target.copy_(source), repeats, SECONDS / 4) / 1e9
+    copy = 2 * COPIED / _best(_waiting(lambda: target.copy_(source), gpu), repeats, SECONDS / 4) / 1e9
     found: dict[str, float] = {}
-    for number, (name, kind) in enumerate(PRECISIONS.items()):
-        share = (end - time.perf_counter()) / (len(PRECISIONS) - number)
-        if share > 0 and (best := _product_rate(kind, repeats, share)) >= found.get("float32", 0):
+    for number, (name, kind) in enumerate(kinds.items()):
+        share = (end - time.perf_counter()) / (len(kinds) - number)
+        if share > 0 and (best := _product_rate(kind, sides, repeats, share, device)) >= found.get(
+            "float32", 0
+        ):
             found[name] = best
     return found | {"copy": copy}
 
@@ -67,12 +74,14 @@ def rate(row: dict) -> float:
     return row["multiply_adds"] / row["ms"] * 1000
 
 
-def _product_rate(kind: torch.dtype, repeats: int, seconds: float) -> float:
+def _product_rate(
+    kind: torch.dtype, sides: tuple[int, ...], repeats: int, seconds: float, device: str
+) -> float:
     """G multiply-adds per second of products of a precision, the best of all sizes that `seconds` allow; 0 for none."""
     end, best = time.perf_counter() + seconds, 0.0
-    for side in SIDES:
+    for side in sides:
         try:
-            taken = _best(_product(kind, side), repeats, end - time.perf_counter())
+            taken = _best(_product(kind, side, device), repeats, end - time.perf_counter())
         except (RuntimeError, NotImplementedError):  # not in this PyTorch
             break
         best = max(best, side**3 / taken / 1e9)
@@ -82,12 +91,17 @@ def _product_rate(kind: torch.dtype, repeats: int, seconds: float) -> float:
     return best
 
 
-def _product(kind: torch.dtype, side: int) -> Callable[[], Tensor]:
+def _product(kind: torch.dtype, side: int, device: str) -> Callable[[], object]:
     if kind == torch.int8:
-        square = torch.randint(-100, 100, (side, side), dtype=kind)
-        return lambda: torch._int_mm(square, square)
-    square = torch.rand(side, side).to(kind)
-    return lambda: square @ square
+        square = torch.randint(-100, 100, (side, side), dtype=kind, device=device)
+        return _waiting(lambda: torch._int_mm(square, square), square.is_cuda)
+    square = torch.rand(side, side, device=device).to(kind)
+    return _waiting(lambda: square @ square, square.is_cuda)
+
+
+def _waiting(job: Callable[[], object], gpu: bool) -> Callable[[], object]:
+    """The job, and on a GPU the wait for its end."""
+    return lambda: (job(), torch.cuda.synchronize()) if gpu else job()
 
 
 def _best(job: Callable[[], object], repeats: int, seconds: float) -> float:

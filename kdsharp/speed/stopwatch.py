@@ -39,6 +39,7 @@ def measure(
     size: tuple[int, int] = (HEIGHT, WIDTH),
     rivals: list[str] | None = None,
     ceilings: dict[str, float] | None = None,
+    devices: list[str] | None = None,
 ) -> list[dict]:
     """One row per network, engine and kind: `end to end` (uint8 frame in and out) and `network`.
 
@@ -51,6 +52,7 @@ def measure(
         teacher: also time this teacher end to end, three frames only, because it is slow.
         size: (height, width) of the output.
         rivals: names of `rivals.RIVALS`, as `network` only, and `classic` for bicubic resizing and unsharp mask.
+        devices: `cpu`, `cuda`; None takes all that there are.
         ceilings: those of `roofline.ceilings` for the processor; `share` is taken of them as `raised` by these rows.
 
     Rows have the keys network, engine, device, what, output (as 1920x1080), ms (median), p95_ms, fps, multiply_adds
@@ -59,7 +61,7 @@ def measure(
     Raises KdsharpError for an unknown student, engine or teacher, and for less than one repeat.
     """
     engines = engines or ["torch", "onnx"]
-    devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+    devices = devices or ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
     jobs: Jobs = {}
     for name in students:
         for engine in engines:

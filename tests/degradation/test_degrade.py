@@ -135,6 +135,7 @@ def test_a_single_pixel_survives_a_call() -> None:
     assert degrade(torch.rand(1, 3, 1, 1), VideoCall(), seeded()).input.shape == (1, 3, 1, 1)
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_the_gpu_draws_the_same_chances(hr: torch.Tensor) -> None:
     on_gpu = degrade(hr.cuda(), VideoCall(), seeded()).input.cpu()

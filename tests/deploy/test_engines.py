@@ -51,7 +51,8 @@ def needs(engine: str) -> str:
 
 HEAVY = pytest.mark.heavy  # compiling for each size takes half a minute
 NAMES = [engine.name for engine in base.all_engines()]
-ENGINES = [pytest.param(name, marks=HEAVY) if name == "compile" else name for name in NAMES]
+MARKS = {"compile": HEAVY} | dict.fromkeys(("cuda-graph", "onnx-cuda", "tensorrt"), pytest.mark.cuda)
+ENGINES = [pytest.param(name, marks=MARKS.get(name, ())) for name in NAMES]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -98,6 +99,7 @@ def test_a_second_call_leaves_the_first_result_alone(name: str, picture: np.ndar
         assert np.array_equal(first, kept), way
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU at hand")
 @pytest.mark.parametrize("engine", ["torch", "compile", "cuda-graph"])
 def test_a_stream_on_a_gpu_gives_every_frame_once_and_in_order(

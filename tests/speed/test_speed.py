@@ -197,7 +197,7 @@ def test_ceilings_never_take_over_ten_seconds(
     monkeypatch.setattr(roofline.time, "perf_counter", lambda: now[0])
     names = {kind: name for name, kind in roofline.PRECISIONS.items()}
 
-    def product(kind: torch.dtype, side: int) -> Callable[[], None]:
+    def product(kind: torch.dtype, side: int, _device: str) -> Callable[[], None]:
         rate = speeds[names[kind]]
         if rate is None:
             raise NotImplementedError("not in this PyTorch")
@@ -324,6 +324,7 @@ def test_on_a_gpu_all_networks_are_timed_alike(call: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.heavy
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
 def test_gpu_is_timed_in_half_precision(call: str) -> None:
     rows = speed.measure([call], ["torch"], repeats=5)

@@ -90,6 +90,7 @@ def test_damaged_weights_are_named(compact_file: Path, value: float) -> None:
         guide(torch.rand(1, 3, 20, 20))
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 def test_half_precision_on_a_gpu_is_close_to_single() -> None:
     images = torch.rand(1, 3, 100, 120)

@@ -50,16 +50,23 @@ class _Slot:
 class GpuNetwork(Engine):
     """A student on a GPU, for whole frames: half precision, channels last, by `torch`, `compile` or `cuda-graph`.
 
-    Memory is laid out (and the graph recorded) for each size of frame when that size first comes.
+    Memory is laid out (and the graph recorded) for each size of frame when that size first comes. Another `dtype` or
+    `layout` is for measurements of what these two are worth.
     """
 
     wants = "network"
 
-    def __init__(self, network: nn.Module, device: str, name: str) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        device: str,
+        name: str,
+        dtype: torch.dtype = torch.float16,
+        layout: torch.memory_format = torch.channels_last,
+    ) -> None:
         super().__init__(network, device)
         self.name = name
-        half = copy.deepcopy(network).half().to(device, memory_format=torch.channels_last)
-        whole = WholeFrame(half).eval()
+        whole = WholeFrame(copy.deepcopy(network).to(device, dtype, memory_format=layout)).eval()
         # For each size anew, see `torch.CompiledNetwork`.
         self._whole = torch.compile(whole, dynamic=False) if name == "compile" else whole
         self._slots: dict[tuple[int, ...], list[_Slot]] = {}
