@@ -25,12 +25,12 @@ MIXED_CALLS = VideoCall(
     noise=(0.5, 4.0),
     noise_share=0.2,
     jpeg=(30.0, 100.0),
-    enlarge=(*("bilinear",) * 4, "bicubic", "bicubic-opencv", "lanczos", "mitchell", "nearest-smooth"),
-    usual=(1.0, 1.5, 2.0, 3.0),
-    usual_share=0.8,
-    clean_share=0.06,
+    enlarge=(*("bilinear",) * 5, "bicubic", "bicubic-opencv", "lanczos", "mitchell", "nearest-smooth"),
+    usual=(1.0, 1.5, 1.5, 2.0, 2.0, 3.0, 3.0),
+    usual_share=0.85,
+    clean_share=0.03,
     soft=(0.3, 0.8),
-    soft_share=0.2,
+    soft_share=0.15,
 )
 # Squared error as a share of what doing nothing has: a decibel counts the same in a severe call and in a good frame.
 _CALL_LOSSES = Losses(hr=0.0, relative=1.0, structure=0.5)
