@@ -64,7 +64,7 @@ def begin(recipe: Recipe, device: str, dtype: torch.dtype, teacher_network: nn.M
     settings = recipe.training
     torch.manual_seed(settings.seed)
     network = starting_network(recipe).to(device, memory_format=torch.channels_last)
-    average = copy.deepcopy(network).requires_grad_(False)
+    average = copy.deepcopy(network).requires_grad_(False).eval()
     looks_inside = "features" in losses.needed(recipe.losses)
     match = FeatureMatch(network, teacher_network).to(device) if looks_inside else None
     trained = parallel.wrap(_Trained(network, match))
@@ -82,11 +82,15 @@ def starting_network(recipe: Recipe) -> nn.Module:
     """
     network = student.build(recipe.student)
     if recipe.start:
-        earlier, origin = student.load_network(recipe.start)
-        if origin.student != recipe.student:
+        earlier = student.load_network(recipe.start)[0].state_dict()
+        if _shapes(earlier) != _shapes(network.state_dict()):
             raise KdsharpError(f"'{recipe.start}' is a network of another shape than this recipe's student.")
-        network.load_state_dict(earlier.state_dict())
+        network.load_state_dict(earlier)
     return network
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}
 
 
 class _Trained(nn.Module):

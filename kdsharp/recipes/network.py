@@ -12,6 +12,7 @@ from kdsharp.recipes.checks import (
     Rule,
     checked,
     demand,
+    number,
     one_of,
     setting,
     whole,
@@ -21,7 +22,9 @@ from kdsharp.recipes.sizes import whole_steps
 COLOURS = ("luma", "rgb")
 # The options of each family with their defaults, which are those of its class in `student`.
 FAMILIES: dict[str, dict[str, Any]] = {
-    "student": dict(scale=1, unshuffle=4, channels=32, body=3, colour="rgb", attention=False, branches=1),
+    "student": dict(
+        scale=1, unshuffle=4, channels=32, body=3, colour="rgb", attention=False, branches=1, restraint=0.0
+    ),
     "residual": dict(scale=4, channels=48, blocks=10, unshuffle=1, colour="rgb"),
     "unet": dict(scale=1, channels=24, levels=3, blocks=1, skips=True, unshuffle=1, colour="rgb"),
     "encoder-decoder": dict(scale=1, channels=24, levels=3, blocks=1, unshuffle=1, colour="rgb"),
@@ -37,6 +40,7 @@ _RULES: dict[str, Rule] = {
     "branches": whole(1, 8),
     "colour": one_of(*COLOURS),
     "attention": YES_OR_NO,
+    "restraint": number(0),
     "skips": YES_OR_NO,
 }
 

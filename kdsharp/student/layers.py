@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+_EVERY = 4  # of the folded rows are enough for a mean
+_FLAT = 1e-4  # of the range: a picture without any step is corrected as it would be
+
 
 def conv(inputs: int, outputs: int, gain: float = 1.0, dilation: int = 1) -> nn.Conv2d:
     """A 3x3 convolution initialised for ReLU (He et al. 2015).
@@ -52,6 +55,30 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weigh(x)
+
+
+class Restraint(nn.Module):
+    """Leaves a picture alone that its network would hardly change, as one that was good already.
+
+    Asked for nothing, a network still corrects a little here and there, and a good picture is the worse for it. How
+    much it would change tells the two apart: the correction's mean size, as a share of the mean step from one pixel to
+    the next in its row. Up to two thirds of `full` the correction is left out, from `full` on it is all there.
+
+    Takes the correction and the folded picture, (N, planes, h, w), and gives the correction. While it learns, a network
+    sees patches, of which the share says little: there is no restraint then.
+    """
+
+    def __init__(self, full: float) -> None:
+        super().__init__()
+        self.full = full
+
+    def forward(self, correction: Tensor, folded: Tensor) -> Tensor:
+        if self.training:
+            return correction
+        rows = folded[:, :2, ::_EVERY]  # the first two planes are neighbours in a row
+        step = (rows[:, 1:] - rows[:, :1]).abs().mean(dim=(1, 2, 3), keepdim=True)
+        change = correction[:, :, ::_EVERY].abs().mean(dim=(1, 2, 3), keepdim=True)
+        return correction * (3 * change / (step + _FLAT) / self.full - 2).clamp(0, 1)
 
 
 class MultiScale(nn.Module):

@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
+from kdsharp.errors import KdsharpError
 from kdsharp.student.folded import FoldedNetwork
-from kdsharp.student.layers import ChannelAttention, MultiScale, conv
+from kdsharp.student.layers import ChannelAttention, MultiScale, Restraint, conv
 from kdsharp.student.registry import register
 
 
@@ -12,7 +13,8 @@ class PixelShuffleStudent(FoldedNetwork):
 
     `channels` is the width of the body, and `body` the number of 3x3 convolutions between the first and the last; the
     rest is `FoldedNetwork`'s. With `branches` above 1 the first of the body is a `MultiScale` of as many;
-    `attention` ends the body with `ChannelAttention`.
+    `attention` ends the body with `ChannelAttention`. A `restraint` above 0 is the share from which on `Restraint` lets
+    all of the correction pass; it raises KdsharpError without an `unshuffle` of 2 or more.
     """
 
     def __init__(
@@ -24,8 +26,12 @@ class PixelShuffleStudent(FoldedNetwork):
         colour: str = "rgb",
         attention: bool = False,
         branches: int = 1,
+        restraint: float = 0.0,
     ) -> None:
         super().__init__(scale, unshuffle, colour)
+        if restraint and unshuffle < 2:
+            raise KdsharpError("Restraint looks at neighbours in the folded picture: fold by 2 or more.")
+        self.restraint = Restraint(restraint) if restraint else None
         layers: list[nn.Module] = [conv(self.folded_planes, channels), nn.ReLU()]
         for number in range(body):
             several = branches > 1 and number == 0
@@ -39,7 +45,8 @@ class PixelShuffleStudent(FoldedNetwork):
         return self.layers[-1]
 
     def correction(self, folded: Tensor) -> Tensor:
-        return self.layers(folded)
+        correction = self.layers(folded)
+        return self.restraint(correction, folded) if self.restraint else correction
 
 
 register("student", PixelShuffleStudent)
