@@ -5,10 +5,11 @@ from kdsharp.degradation.noise import add_noise, add_poisson_noise
 from kdsharp.degradation.pictures import degrade_picture
 from kdsharp.degradation.receivers import enlarge
 from kdsharp.degradation.registry import Degraded, degrade, register
-from kdsharp.degradation.resizing import RESIZE_FILTERS, resize
+from kdsharp.degradation.resizing import RESIZE_FILTERS, SHRINKING, resize
 
 __all__ = [
     "RESIZE_FILTERS",
+    "SHRINKING",
     "Degraded",
     "add_noise",
     "add_poisson_noise",

@@ -31,7 +31,7 @@ from kdsharp.recipes.checks import (
 
 Range = tuple[float, float]
 
-FILTERS = ("area", "bilinear", "bicubic")
+FILTERS = ("area", "bilinear", "bicubic", "box")
 # What enlarges a small frame. `bicubic` (a = -0.5) and `lanczos` (3 lobes) are Pillow's, those of `-opencv` have
 # a = -0.75 and 4 lobes; `mitchell` is what browsers take for smooth pictures.
 RECEIVERS = (

@@ -18,7 +18,7 @@ from kdsharp.recipes.teaching import (
 # WebRTC shrinks with a box filter (area), by few ratios. Drawing any ratio alike cost 0.46 dB at a ratio of 1.5, whose
 # three phases come back in every frame. What a receiver enlarges with is its own affair: a student that knew bilinear
 # enlargement alone made bicubic ones worse by up to 0.8 dB, and frames that were good already by more.
-_BOX = ("area",)
+_BOX = ("area", "box")
 MIXED_CALLS = VideoCall(
     shrink=(1.0, 4.0),
     filters=_BOX,

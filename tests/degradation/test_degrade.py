@@ -1,5 +1,6 @@
 """Properties of the degradations: seeded, bounded, per image, and as strong as asked."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -174,3 +175,11 @@ def test_a_mix_of_shrinking_is_bicubic_for_the_teacher() -> None:
     assert met == {"bicubic", "area"}
     area = degrade(hr, Downscale(2, filters=("area",)), torch.Generator().manual_seed(0)).input
     assert torch.allclose(area, boxes, atol=1.01 / 255)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (48, 72), (40, 61), (96, 144)])
+def test_box_is_opencvs_area(size: tuple[int, int]) -> None:
+    photo = data.read_image(data.embedded_photos("val")[0])[:96, :144]
+    small = data.to_image(resize(data.to_tensor(photo), size, "box"))
+    theirs = cv2.resize(photo, size[::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - theirs).max() <= 1

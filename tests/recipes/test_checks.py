@@ -151,7 +151,7 @@ def test_no_setting_of_a_whole_recipe_goes_unchecked() -> None:
 
 def test_what_the_tables_repeat_is_what_the_code_has() -> None:
     assert set(recipe.DISTANCES) == set(losses.DISTANCES)
-    assert degradations.FILTERS == degradation.RESIZE_FILTERS
+    assert degradations.FILTERS == degradation.SHRINKING
     for receiver in degradations.RECEIVERS:
         assert degradation.enlarge(torch.rand(1, 3, 8, 8), (12, 16), receiver).shape == (1, 3, 12, 16)
     assert set(network.FAMILIES) == set(student.FAMILIES)
