@@ -95,8 +95,8 @@ DAMAGES: list[tuple[Callable[[], object], str]] = [
     (lambda: degradations.VideoCall(shrink=2.0), r"degradation.shrink is 2.0: give a pair"),
     (lambda: degradations.VideoCall(shrink=(0.5, 2.0)), r"degradation.shrink"),
     (
-        lambda: degradations.VideoCall(filters=("box",)),
-        r"degradation.filters is \('box',\): .* area, bilinear, bicubic",
+        lambda: degradations.VideoCall(filters=("boxes",)),
+        r"degradation.filters is \('boxes',\): .* area, bilinear, bicubic",
     ),
     (lambda: degradations.VideoCall(filters=()), r"degradation.filters"),
     (lambda: degradations.VideoCall(enlarge="sinc"), r"degradation.enlarge is 'sinc': .*mitchell"),
