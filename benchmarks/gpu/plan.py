@@ -44,7 +44,7 @@ def published() -> list[str]:
 def needed(name: str) -> set[str]:
     """The published networks that another one learns from or begins with."""
     recipe = recipes.preset(name)
-    return {other for other in (recipe.teacher, recipe.start) if other in published()}
+    return {other for other in (recipe.teacher, recipe.start) if other in published() and other != name}
 
 
 def turns(names: list[str], seconds: float, together: int = TOGETHER) -> list[Turn]:
