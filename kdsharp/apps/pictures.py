@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from kdsharp import data
 from kdsharp.apps import video
+from kdsharp.data.enlarging import enlarge
 from kdsharp.data.reading import Extras, Picture, decode, read, visible
 from kdsharp.data.tiles import spans
 from kdsharp.data.writing import FORMATS, check, encode, write
@@ -130,14 +131,9 @@ def sharpened(picture: Picture, student: Sharpener, strength: float = 1.0) -> Pi
     check_strength(strength)
     before = spread(picture)
     after = _in_tiles(before, student)
-    height, width = after.shape[:2]
     if strength < 1:
-        if student.scale > 1:
-            before = cv2.resize(before, (width, height), interpolation=cv2.INTER_CUBIC)
-        after = cv2.addWeighted(after, strength, before, 1 - strength, 0)
-    alpha = picture.alpha
-    if alpha is not None and student.scale > 1:
-        alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
+        after = cv2.addWeighted(after, strength, enlarge(before, student.scale), 1 - strength, 0)
+    alpha = None if picture.alpha is None else enlarge(picture.alpha, student.scale)
     return replace(picture, colours=after, alpha=alpha)
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from kdsharp.evaluate.metrics import psnr
-from kdsharp.recipes import enlarged, shrunk
+from kdsharp.recipes import enlarged, shrunk, whole_steps
 
 RADII = (0.7, 1.0, 1.5, 2.0, 3.0)  # pixels
 AMOUNTS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0)
@@ -35,27 +35,30 @@ def best_unsharp(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[tuple[floa
 
 def bicubic_upscale(image: np.ndarray, scale: float) -> np.ndarray:
     """Enlarge `uint8` (H, W, C) by bicubic interpolation (a = -0.5, as MATLAB's `imresize`)."""
-    return _imresize(image, *(enlarged(side, scale) for side in image.shape[:2]))
+    large, small = whole_steps(scale)
+    return _imresize(image, large, small, [enlarged(side, scale) for side in image.shape[:2]])
 
 
 def bicubic_shrink(image: np.ndarray, scale: float) -> np.ndarray:
     """Shrink `uint8` (H, W, C) by bicubic with antialiasing; `scale` must divide H and W into whole pixels."""
-    return _imresize(image, *(shrunk(side, scale) for side in image.shape[:2]))
+    large, small = whole_steps(scale)
+    return _imresize(image, small, large, [shrunk(side, scale) for side in image.shape[:2]])
 
 
-def _imresize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bicubic resize of `uint8` (H, W, C), continued by its mirror image at the border as MATLAB does."""
+def _imresize(image: np.ndarray, new: int, old: int, size: list[int]) -> np.ndarray:
+    """Bicubic resize of `uint8` (H, W, C), continued by its mirror image at the border as MATLAB does.
+
+    `old` pixels become `new` ones, of which the first `size` (height, width) are kept.
+    """
     import torch  # here, so that metrics need none of it
 
     from kdsharp.degradation import resize
 
     # The margin must map to whole pixels of the result, and outreach the (widened) kernel.
-    shrink = max(1, image.shape[0] // height)
-    margin = 4 * shrink
-    padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
+    margin, outer = 4 * old, 4 * new
+    around = [(margin, margin + -side % old) for side in image.shape[:2]]
+    padded = np.pad(image, (*around, (0, 0)), mode="symmetric")
     tensor = torch.from_numpy(padded).permute(2, 0, 1)[None].double() / 255
-    ratio = height / image.shape[0]
-    outer = round(margin * ratio)
-    resized = resize(tensor, (height + 2 * outer, width + 2 * outer), "bicubic")[0]
-    inner = resized[:, outer : outer + height, outer : outer + width]
+    resized = resize(tensor, tuple(side // old * new for side in padded.shape[:2]), "bicubic")[0]
+    inner = resized[:, outer : outer + size[0], outer : outer + size[1]]
     return (inner.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()

@@ -106,7 +106,7 @@ class SmallFrame:
     JPEG.
     """
 
-    scale: float = setting(1.5, one_of(1.5, 2, 3))
+    scale: float = setting(2, one_of(1.5, 2, 3))
     filters: tuple[str, ...] = setting(("area", "bilinear", "bicubic"), several(one_of(*FILTERS)))
     noise: Range = setting((0.0, 4.0), GREY_LEVELS)
     jpeg: Range = setting((30.0, 95.0), QUALITIES)

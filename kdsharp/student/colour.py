@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdsharp.data.colour import LUMA
+from kdsharp.recipes import whole_steps
 
 CHANNELS = {"rgb": 3, "luma": 1}
 
@@ -23,5 +24,10 @@ def apply_to_rgb(network: nn.Module, rgb: Tensor) -> Tensor:
         return network(rgb).clamp(0, 1)
     luma = network(to_luma(rgb))
     if network.scale > 1:
-        rgb = F.interpolate(rgb, size=luma.shape[-2:], mode="bicubic")
+        _, small = whole_steps(network.scale)
+        right, bottom = -rgb.shape[-1] % small, -rgb.shape[-2] % small
+        if right or bottom:  # as the network continues an odd side
+            rgb = F.pad(rgb, (0, right, 0, bottom), mode="replicate")
+        rgb = F.interpolate(rgb, scale_factor=network.scale, mode="bicubic")
+        rgb = rgb[..., : luma.shape[-2], : luma.shape[-1]]
     return (rgb + luma - to_luma(rgb)).clamp(0, 1)

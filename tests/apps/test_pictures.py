@@ -110,9 +110,11 @@ def test_a_deep_profile_is_kept(student: Sharpener, tmp_path: Path) -> None:
         assert opened.info["icc_profile"] == PROFILE and opened.getexif()[0x0112] == 3
 
 
-def test_tiles_leave_no_seam(photo: np.ndarray, student: Sharpener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_leave_no_seam(
+    photo: np.ndarray, student: Sharpener, three_halves: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = data.read_image(data.embedded_photos("val")[0])[:301, :407]
-    for name in ("call-s", "x4-s"):
+    for name in ("call-s", "x4-s", three_halves):
         ready = load_student(name, engine="onnx")
         expected = ready(whole)
         monkeypatch.setattr(pictures, "TILE", 96)
@@ -270,3 +272,26 @@ def test_odd_files(kind: str, photo: np.ndarray, student: Sharpener, tmp_path: P
     else:
         pictures.sharpen_file(source, out, student)
         assert data.read_image(out).shape == data.read_image(source).shape
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "I;16"])
+def test_a_picture_is_enlarged_by_three_halves(
+    mode: str, photo: np.ndarray, three_halves: Path, tmp_path: Path
+) -> None:
+    """By the command line, with odd sides, alpha, grey and 16 bits; half the strength is half of the way."""
+    image = Image.fromarray(photo[:95, :119]).convert("L" if mode == "I;16" else mode)
+    if mode == "RGBA":
+        image.putalpha(Image.fromarray(photo[:95, :119, 0] | 1))
+    if mode == "I;16":
+        image = Image.fromarray(np.array(image).astype(np.uint16) * 257)
+    image.save(tmp_path / "in.png")
+    command = ["sharpen", str(tmp_path / "in.png"), "--student", str(three_halves), "--engine", "onnx"]
+    for name, more in (("out", []), ("half", ["--strength", "0.5"])):
+        assert main([*command, *more, str(tmp_path / f"{name}.png")]) == 0
+        with Image.open(tmp_path / f"{name}.png") as opened:
+            assert opened.size == (179, 143) and opened.mode == mode
+    found, half, before = (read(tmp_path / f"{name}.png").astype(int) for name in ("out", "half", "in"))
+    larger = cv2.resize(before.astype(np.float32), (179, 143), interpolation=cv2.INTER_CUBIC)
+    unit = 257 if mode == "I;16" else 1
+    assert np.abs(half - (found + larger) / 2).max() <= 2 * unit
+    assert np.abs(found - larger).mean() < 12 * unit  # an untrained network, but the same picture

@@ -180,3 +180,22 @@ def test_the_command_line_takes_videos(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["sharpen", str(source), str(tmp_path / "out.mp4"), "--strength", "0.5"]) == 0
     assert f"{COUNT} frames in" in capsys.readouterr().out
     assert main(["sharpen", str(source), str(tmp_path / "out.mp4")]) == 2
+
+
+@pytest.mark.parametrize(("width", "sampling"), [(160, "yuv420p"), (162, "yuv444p")])
+def test_a_video_is_enlarged_by_three_halves(
+    width: int, sampling: str, three_halves: Path, tmp_path: Path
+) -> None:
+    """Times and sound stay; 1.5 times 162 is odd, which 4:2:0 does not hold."""
+    shown = [
+        framed(picture, number, format="yuv420p") for number, picture in enumerate(panned(width, 100, 8))
+    ]
+    source = write(tmp_path / "in.mp4", shown, sound="aac")
+    command = ["sharpen", str(source), str(tmp_path / "out.mp4"), "--student", str(three_halves)]
+    assert main([*command, "--engine", "onnx"]) == 0
+    before, after = decoded(source), decoded(tmp_path / "out.mp4")
+    assert {(frame.width, frame.height, frame.format.name) for frame in after} == {
+        (width * 3 // 2, 150, sampling)
+    }
+    assert [frame.time for frame in after] == pytest.approx([frame.time for frame in before], abs=1e-3)
+    assert packets(tmp_path / "out.mp4") == packets(source)

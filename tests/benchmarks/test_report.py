@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks import report, results, survey
 from kdsharp import data, evaluate, recipes, student
@@ -11,6 +12,16 @@ from kdsharp.course import figures
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
 from kdsharp.student import load_network
+
+
+class Enlarger:
+    """By 3/2, by the nearest neighbour: a student that learnt nothing."""
+
+    scale = 1.5
+
+    def __call__(self, small: np.ndarray) -> np.ndarray:
+        size = (small.shape[1] * 3 // 2, small.shape[0] * 3 // 2)
+        return np.array(Image.fromarray(small).resize(size, Image.Resampling.NEAREST))
 
 
 @pytest.fixture
@@ -41,6 +52,9 @@ def test_calls_are_what_evaluate_measures(small_assets: Path, monkeypatch: pytes
     assert found["nothing"]["psnr_y"] == pytest.approx(expected[0]["psnr_y"])
     assert found[name]["psnr_y"] == pytest.approx(expected[-1]["psnr_y"])
     assert found[name]["gain_db"] == pytest.approx(expected[-1]["psnr_y"] - expected[0]["psnr_y"])
+    assert found["nothing"]["psnr_y"] < found["bicubic"]["psnr_y"], "bicubic is no better than bilinear"
+    masks = [row for key, row in found.items() if key.startswith("bicubic + best unsharp")]
+    assert len(masks) == 1 and masks[0]["psnr_y"] >= found["bicubic"]["psnr_y"]
     unsharp = next(row for key, row in found.items() if key.startswith("best unsharp"))
     assert unsharp["psnr_y"] >= expected[1]["psnr_y"], "the best unsharp mask loses to the plain one"
 
@@ -145,3 +159,45 @@ def test_results_become_tables() -> None:
     ):
         figure.canvas.draw()
         assert np.asarray(figure.canvas.buffer_rgba()).std() > 5
+
+
+def test_the_small_frame_is_measured_beside_what_enlarges_it(
+    small_assets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network of 3/2 stands in the rows of 3/2 alone; the classic rows are what the measures say of Pillow's."""
+    stand_in = Enlarger()
+    monkeypatch.setattr(report, "FROM_SMALL", ("call-x1.5",))
+    published = report._published
+    monkeypatch.setattr(
+        report,
+        "_published",
+        lambda names: {"call-x1.5": stand_in} if names == ("call-x1.5",) else published(names),
+    )
+    monkeypatch.setattr(survey, "CALLS", {"mild": (1.5, 85.0), "severe": (3.0, 50.0)})
+    monkeypatch.setattr(evaluate, "perception_at_hand", lambda: False)
+    rows = report.small_frame(small_assets)
+    mild, severe = ([row for row in rows if row["call"] == call] for call in ("mild", "severe"))
+    assert [row["method"].split(" (")[0] for row in mild] == [
+        *("bilinear", "bilinear + best unsharp", "call-s", "bicubic", "bicubic + best unsharp", "call-x1.5"),
+    ]
+    assert [row["method"] for row in severe][-1].startswith("bicubic + best unsharp")
+    scores = {row["method"].split(" (")[0]: row["psnr_y"] for row in mild}
+    photos = data.list_photos(small_assets / "photos" / "val")
+    cuts = [
+        evaluate.degraded_photo(path, recipes.fixed_small_frame(1.5, 85), k) for k, path in enumerate(photos)
+    ]
+    for method, way in (
+        ("bilinear", Image.BILINEAR),
+        ("bicubic", Image.BICUBIC),
+        ("call-x1.5", Image.NEAREST),
+    ):
+        pictures = [Image.fromarray(small).resize(hr.shape[1::-1], way) for hr, _, small in cuts]
+        pairs = zip(pictures, cuts, strict=True)
+        expected = np.mean([evaluate.psnr(np.array(picture), hr) for picture, (hr, _, _) in pairs])
+        assert scores[method] == pytest.approx(expected, abs=0.05)
+    assert scores["bicubic + best unsharp"] >= scores["bicubic"] > scores["call-x1.5"]
+    assert mild[0]["gain_db"] == 0 and mild[3]["gain_db"] == pytest.approx(
+        scores["bicubic"] - scores["bilinear"]
+    )
+    text = results.markdown({"small_frame": rows})
+    assert "## Calls, from the small frame" in text and "| mild | call-x1.5 |" in text

@@ -22,7 +22,7 @@ def network_of(preset: str) -> torch.nn.Module:
     return student.build(recipes.preset(preset).student).eval()
 
 
-@pytest.fixture(scope="module", params=recipes.presets("quick"))
+@pytest.fixture(scope="module", params=[*recipes.presets("quick"), "call-x1.5", "call-x3"])
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """(network, path of its ONNX file) of each preset."""
     network = network_of(request.param)
@@ -36,7 +36,7 @@ def test_one_file_serves_every_size(exported: tuple, size: tuple[int, int]) -> N
     planes = np.random.default_rng(0).random((1, student.CHANNELS[network.colour], *size), dtype=np.float32)
     kept = planes.copy()
     output = ready(planes)
-    assert output.shape == (*planes.shape[:2], size[0] * network.scale, size[1] * network.scale)
+    assert output.shape == (*planes.shape[:2], *(recipes.enlarged(side, network.scale) for side in size))
     assert output.dtype == np.float32 and np.array_equal(planes, kept)
     with torch.inference_mode():
         expected = network(torch.from_numpy(planes)).numpy()

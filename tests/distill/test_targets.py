@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from kdsharp import data, recipes, teacher
-from kdsharp.distill import shards, targets
+from kdsharp.distill import batches, shards, targets
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Blur, Store
 
@@ -371,3 +372,23 @@ def test_a_photo_is_shrunk_before_its_crops_are_cut(tmp_path: Path) -> None:
     tiny = dataclasses.replace(SMALL, reductions=(10.0,))
     made = targets.build(tmp_path / "t", [tmp_path / "ramp.png"], CALL, tiny, None)
     assert made.hr.shape == (6, 64, 64, 3)
+
+
+@pytest.mark.parametrize("scale", [1.5, 3])
+def test_a_store_of_small_frames_lies_on_its_originals(
+    scale: float, tmp_path: Path, guide: teacher.Teacher
+) -> None:
+    """Clean frames, so that shrinking an original gives its input; the same holds of every patch that is drawn."""
+    settings = recipes.SmallFrame(scale, ("area",), clean_share=1.0)
+    store = Store(crop=48, crops_per_photo=4, group=2)
+    made = targets.build(tmp_path / "store", data.embedded_photos("train")[:2], settings, store, guide)
+    side = round(48 / scale)
+    assert made.input.shape == (8, side, side, 3) and made.target.shape == made.hr.shape == (8, 48, 48, 3)
+    assert targets.open_store(tmp_path / "store").scale == scale
+    training = recipes.Training(patch=side // 4 * 2, batch=8)
+    whole = [torch.from_numpy(np.asarray(crops)).permute(0, 3, 1, 2) / 255 for crops in (made.input, made.hr)]
+    drawn = batches.draw_batch(made, training, 0, "rgb")[:2]
+    assert drawn[0].shape[-1] == training.patch and drawn[1].shape[-1] == training.patch * scale
+    for small, hr in (whole, drawn):
+        expected = torch.nn.functional.interpolate(hr, size=small.shape[-2:], mode="area")
+        assert (small - expected).abs().max() <= 0.51 / 255

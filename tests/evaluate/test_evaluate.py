@@ -283,3 +283,42 @@ def test_figures_show_their_pictures(tmp_path: Path, picture: np.ndarray) -> Non
     assert made["side"].axes[2].images[0].get_array().shape[:2] == (30, 30)
     with pytest.raises(KdsharpError, match="history"):
         figures.curves([])
+
+
+@pytest.mark.parametrize("crop", [(300, 450), (300, 449), (299, 451)])
+def test_enlarging_by_three_halves_is_pillows_bicubic(crop: tuple[int, int], picture: np.ndarray) -> None:
+    """Pillow's has the same a = -0.5; of odd sides it is given one pixel more, so that its phases stay whole."""
+    image = picture[: crop[0], : crop[1]]
+    even = np.pad(image, ((0, crop[0] % 2), (0, crop[1] % 2), (0, 0)), mode="symmetric")
+    size = tuple(3 * side // 2 for side in even.shape[1::-1])
+    expected = np.array(Image.fromarray(even).resize(size, Image.Resampling.BICUBIC)).astype(int)
+    found = evaluate.bicubic_upscale(image, 1.5)
+    assert found.shape[:2] == ((3 * crop[0] + 1) // 2, (3 * crop[1] + 1) // 2)
+    inside = (slice(6, found.shape[0] - 6), slice(6, found.shape[1] - 6))
+    assert np.abs(found[inside] - expected[inside]).max() <= 1
+
+
+def test_shrinking_by_three_halves_is_pillows_bicubic(picture: np.ndarray) -> None:
+    image = picture[:300, :450]
+    expected = np.array(Image.fromarray(image).resize((300, 200), Image.Resampling.BICUBIC)).astype(int)
+    found = evaluate.bicubic_shrink(image, 1.5)
+    assert found.shape == (200, 300, 3)
+    assert np.abs(found[4:-4, 4:-4] - expected[4:-4, 4:-4]).max() <= 1
+
+
+def test_of_three_halves_two_pixels_of_border_are_not_measured() -> None:
+    """A student that is right but for its outermost two pixels is right; one of a third is not."""
+    photos = data.embedded_photos("val")[:1]
+    settings = recipes.fixed_small_frame(1.5, 85)
+    hr = evaluate.degraded_photo(photos[0], settings, 0, 120)[0]
+
+    def framed(width: int) -> np.ndarray:
+        spoiled = hr.copy()
+        spoiled[:width] = spoiled[-width:] = spoiled[:, :width] = spoiled[:, -width:] = 0
+        return spoiled
+
+    students = {"two": lambda small: framed(2), "three": lambda small: framed(3)}
+    rows = evaluate.evaluate_student(students["two"], photos, settings, others=students, max_side=120)
+    found = {row["method"]: row["psnr_y"] for row in rows}
+    assert found["two"] == float("inf") and found["three"] < 40
+    assert 20 < found["bicubic"] < found["two"] and hr.shape[:2] == (120, 120)

@@ -19,7 +19,7 @@ from kdsharp.student import load_network
 SHAPES = [(1, 4, "luma"), (1, 4, "rgb"), (2, 1, "rgb"), (4, 1, "rgb"), (2, 2, "rgb"), (4, 2, "luma")]
 
 
-def make(scale: int, unshuffle: int, colour: str) -> torch.nn.Module:
+def make(scale: float, unshuffle: int, colour: str) -> torch.nn.Module:
     torch.manual_seed(0)
     options = {"scale": scale, "unshuffle": unshuffle, "channels": 8, "body": 1, "colour": colour}
     return student.build(Network("student", options)).eval()
@@ -155,3 +155,63 @@ def test_a_luma_upscaler_sets_luma_and_enlarges_chroma(
     )
     chroma = cv2.cvtColor(large, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(int) - bicubic[..., 1:]
     assert np.abs(chroma).max() <= 2
+
+
+def three_of_two(values: np.ndarray) -> np.ndarray:
+    """Along the first axis: each pair becomes its first, the mean of both, its second."""
+    result = np.empty((len(values) // 2 * 3, *values.shape[1:]), values.dtype)
+    for pair in range(len(values) // 2):
+        first, second = values[2 * pair], values[2 * pair + 1]
+        result[3 * pair : 3 * pair + 3] = first, (first + second) / 2, second
+    return result
+
+
+@pytest.mark.parametrize("colour", ["luma", "rgb"])
+@pytest.mark.parametrize("unshuffle", [2, 4])
+@pytest.mark.parametrize("size", [(24, 32), (21, 30), (23, 31), (1, 1)])
+def test_three_halves_of_a_network_that_is_zero_interpolate_each_pair(
+    size: tuple[int, int], unshuffle: int, colour: str
+) -> None:
+    """Odd sides are continued by one pixel, and 1.5 times an odd side is rounded up."""
+    network = make(1.5, unshuffle, colour)
+    torch.nn.init.zeros_(network.layers[-1].weight)
+    planes = torch.rand(2, student.CHANNELS[colour], *size)
+    padding = ((0, 0), (0, 0), (0, size[0] % 2), (0, size[1] % 2))
+    even = np.pad(planes.numpy(), padding, mode="edge").transpose(2, 3, 0, 1)
+    expected = three_of_two(three_of_two(even).swapaxes(0, 1)).transpose(2, 3, 1, 0)
+    expected = expected[..., : (3 * size[0] + 1) // 2, : (3 * size[1] + 1) // 2]
+    np.testing.assert_allclose(network(planes).detach().numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("unshuffle", "shuffle"), [(2, 3), (4, 6)])
+def test_what_is_folded_by_two_and_shuffled_by_three_lies_where_it_belongs(
+    unshuffle: int, shuffle: int
+) -> None:
+    """Folding and unfolding counted pixel by pixel; between them the network's own convolutions."""
+    network = make(shuffle / unshuffle, unshuffle, "luma")
+    planes = torch.rand(1, 1, 3 * unshuffle, 5 * unshuffle)
+    folded = np.empty((1, unshuffle**2, 3, 5), np.float32)
+    for phase in range(unshuffle**2):
+        down, across = divmod(phase, unshuffle)
+        folded[0, phase] = planes.numpy()[0, 0, down::unshuffle, across::unshuffle]
+    correction = network.correction(torch.from_numpy(folded)).detach().numpy()
+    placed = np.empty((3 * shuffle, 5 * shuffle), np.float32)
+    for row in range(placed.shape[0]):
+        for column in range(placed.shape[1]):
+            phase = row % shuffle * shuffle + column % shuffle
+            placed[row, column] = correction[0, phase, row // shuffle, column // shuffle]
+    without = make(shuffle / unshuffle, unshuffle, "luma")
+    torch.nn.init.zeros_(without.layers[-1].weight)
+    with torch.no_grad():
+        added = (network(planes) - without(planes)).numpy()[0, 0]
+    np.testing.assert_allclose(added, placed, atol=1e-6)
+    assert np.abs(placed).std() > 0.01
+
+
+def test_chroma_is_enlarged_by_three_halves_too() -> None:
+    network = make(1.5, 2, "luma")
+    torch.nn.init.zeros_(network.layers[-1].weight)
+    flat = torch.tensor([0.2, 0.5, 0.7])[None, :, None, None].expand(1, 3, 21, 30)
+    result = student.apply_to_rgb(network, flat)
+    assert result.shape == (1, 3, 32, 45)
+    torch.testing.assert_close(result, flat[..., :1, :1].expand_as(result))

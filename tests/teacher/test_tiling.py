@@ -141,3 +141,13 @@ def test_other_errors_stay_themselves() -> None:
 def test_impossible_tiles_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(KdsharpError, match="at least 32"):
         tiling.run_tiled(lambda tile: tile, torch.rand(1, 3, 40, 40), 1, **settings)
+
+
+@pytest.mark.parametrize(("height", "width"), [(90, 131), (33, 200), (48, 48)])
+def test_tiles_of_a_network_of_three_halves_leave_no_seam(height: int, width: int) -> None:
+    torch.manual_seed(0)
+    options = {"scale": 1.5, "unshuffle": 2, "channels": 8, "body": 1}
+    network = student.build(Network("student", options)).eval().requires_grad_(False)
+    images = torch.rand(1, 3, height, width)
+    tiled = tiling.run_tiled(network, images, 1.5, tile=48, multiple=network.multiple)
+    assert (tiled - network(images)).abs().max() * 255 < 0.01

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from kdsharp.apps.video.encoder import Pictures, is_full, planar
+from kdsharp.data.enlarging import enlarge
 from kdsharp.deploy.sharpen import Sharpener
 from kdsharp.recipes import enlarged
 
@@ -70,7 +71,7 @@ def _sharp_luma(
     wide = luma if full else cv2.LUT(luma, _WIDEN)
     result = student.luma(wide)
     if strength < 1:
-        result = cv2.addWeighted(result, strength, _enlarged(wide, shape), 1 - strength, 0)
+        result = cv2.addWeighted(result, strength, enlarge(wide, student.scale), 1 - strength, 0)
     return result if full else cv2.LUT(result, _NARROW)
 
 
@@ -82,5 +83,5 @@ def _sharp_deep_luma(
     wide = ((luma.astype(np.float32) - low) / span).clip(0, 1)
     result = student.deep_luma(wide)
     if strength < 1:
-        result = strength * result + (1 - strength) * _enlarged(wide, shape).clip(0, 1)
+        result = strength * result + (1 - strength) * enlarge(wide, student.scale).clip(0, 1)
     return np.rint(result * span + low).astype(np.uint16)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
+from kdsharp.data.enlarging import enlarge
 from kdsharp.errors import KdsharpError
 
 COLOURS_ONLY = "This student works on colours, not on luma: take call-s, call-m, x2-s or x4-s."
@@ -87,7 +88,7 @@ class Engine:
         if self.colour == "luma":
             sharp = self(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)[None, None])[0, 0].clip(0, 1)
             if self.scale > 1:
-                colours = cv2.resize(colours, sharp.shape[::-1], interpolation=cv2.INTER_CUBIC).clip(0, 1)
+                colours = enlarge(colours, self.scale).clip(0, 1)
             colours = colours + (sharp - cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY))[..., None]
         else:
             colours = self(np.ascontiguousarray(colours.transpose(2, 0, 1))[None])[0].transpose(1, 2, 0)
@@ -125,7 +126,7 @@ class Engine:
         luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY, dst=_buffer("luma", image.shape[:2]))
         sharp = self.uint8(luma[None, None])[0, 0]
         if self.scale > 1:
-            image = cv2.resize(image, sharp.shape[::-1], interpolation=cv2.INTER_CUBIC)
+            image = enlarge(image, self.scale)
             luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY, dst=_buffer("luma", sharp.shape))
         part, three = _buffer("part", sharp.shape), _buffer("three", image.shape)
         result = cv2.add(

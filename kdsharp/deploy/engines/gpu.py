@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdsharp.data.enlarging import enlarge
 from kdsharp.deploy.engines.base import Engine
 from kdsharp.errors import KdsharpError
 from kdsharp.student import apply_to_rgb
@@ -90,9 +90,7 @@ class GpuNetwork(Engine):
         coarse = np.rint(255 * plane).astype(np.uint8)
         sharp = self.luma(coarse)
         if self.scale > 1:
-            plane, coarse = (
-                cv2.resize(x, sharp.shape[::-1], interpolation=cv2.INTER_CUBIC) for x in (plane, coarse)
-            )
+            plane, coarse = (enlarge(x, self.scale) for x in (plane, coarse))
         return (plane + (sharp.astype(np.float32) - coarse) / 255).clip(0, 1)
 
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
