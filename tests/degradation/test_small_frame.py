@@ -42,7 +42,8 @@ def by_triangle(image: np.ndarray, scale: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("scale", "mode"), [(2, "area"), (3, "area"), (1.5, "bilinear"), (2, "bilinear"), (3, "bilinear")]
+    ("scale", "mode"),
+    [(2, "area"), (3, "area"), (1.5, "box"), (3, "box"), (1.5, "bilinear"), (2, "bilinear"), (3, "bilinear")],
 )
 def test_a_clean_soft_frame_is_blurred_and_shrunk_as_opencv_does(
     hr: torch.Tensor, scale: float, mode: str
@@ -50,7 +51,7 @@ def test_a_clean_soft_frame_is_blurred_and_shrunk_as_opencv_does(
     settings = SmallFrame(scale, (mode,), soft=(1.0, 1.0), soft_share=1.0, clean_share=1.0)
     soft = cv2.GaussianBlur(data.to_image(hr).astype(np.float64), (0, 0), 1.0)
     by_area = partial(cv2.resize, dsize=None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
-    expected = by_area(soft) if mode == "area" else by_triangle(soft, scale)
+    expected = by_triangle(soft, scale) if mode == "bilinear" else by_area(soft)
     made = data.to_image(degrade(hr, settings, seeded()).input)
     assert made.shape == expected.shape
     assert np.abs(made[4:-4, 4:-4] - expected[4:-4, 4:-4]).max() <= 1
