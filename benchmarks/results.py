@@ -2,7 +2,8 @@
 
     python -m benchmarks.results
 
-`python -m benchmarks.report` and `kdsharp ablate --json figures/results.json` measure what stands in that file.
+`python -m benchmarks.report` and `kdsharp ablate --json figures/results.json` measure what stands in that file;
+`python -m benchmarks.harm` writes harm.json, from which harm.png is drawn here too.
 """
 
 import argparse
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kdsharp.course import figures
@@ -177,6 +180,47 @@ def perception_figure(rows: list[Row]) -> Figure:
     )
 
 
+def harm_figure(rows: list[Row]) -> Figure:
+    """The map of harm (rows of `benchmarks.harm`): for each network and condition, JPEG by factor and receiver."""
+    panels = list(dict.fromkeys((row["network"], row["condition"]) for row in rows))
+    columns = sorted({(row["receiver"] != "none", row["receiver"], row["factor"]) for row in rows})
+    qualities = sorted({row["jpeg"] for row in rows}, reverse=True)
+    figure, axes = plt.subplots(
+        len(panels), figsize=(10, 1.1 + 1.75 * len(panels)), squeeze=False, layout="constrained"
+    )
+    for axis, (network, condition) in zip(axes[:, 0], panels, strict=True):
+        own = [row for row in rows if (row["network"], row["condition"]) == (network, condition)]
+        cells = {(row["jpeg"], row["receiver"], row["factor"]): row["gain_db"] for row in own}
+        gains = np.array([[cells[quality, *column[1:]] for column in columns] for quality in qualities])
+        # A tenth of a dB should be seen: colours end at 1 dB.
+        image = axis.imshow(gains, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+        for (line, column), gain in np.ndenumerate(gains):
+            dark = abs(gain) > 0.65
+            axis.text(column, line, f"{gain:+.2f}", ha="center", va="center", fontsize=8,
+                      color="white" if dark else "black")  # fmt: skip
+        axis.set(yticks=range(len(qualities)), yticklabels=qualities, ylabel="JPEG")
+        axis.set(xticks=range(len(columns)), xticklabels=[f"{factor:g}" for *_, factor in columns])
+        axis.set_title(f"{network}, {'sent as it is' if condition == 'as it is' else condition + ' before'}",
+                       loc="left", fontsize=10, fontweight="bold")  # fmt: skip
+        _name_receivers(axis, [receiver for _, receiver, _ in columns])
+    axes[-1, 0].set_xlabel("how many times the frame was shrunk")
+    figure.colorbar(image, ax=axes[:, 0], extend="both", shrink=min(1, 3 / len(panels)), label="gain, dB")
+    figure.suptitle(
+        "Blue: the network improves the received frame. Red: it makes it worse.\n"
+        "PSNR on luma over doing nothing, by what the sender and the receiver's enlargement did"
+    )
+    return figure
+
+
+def _name_receivers(axis: Axes, receivers: list[str]) -> None:
+    """Above the columns, the name of each group of one receiver, and a white line between groups."""
+    for receiver in dict.fromkeys(receivers):
+        places = [place for place, one in enumerate(receivers) if one == receiver]
+        if receiver != "none":
+            axis.axvline(places[0] - 0.5, color="white", linewidth=4)
+            axis.text(np.mean(places), -0.62, receiver, ha="center", va="bottom", fontsize=9)
+
+
 def main() -> None:
     """Write the tables and pictures into figures/."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -189,6 +233,8 @@ def main() -> None:
     for name, draw in drawn.items():
         if rows.get(name):
             print(figures.save(draw(rows[name]), folder / f"{name}.png"))
+    if (harm := folder / "harm.json").exists():
+        print(figures.save(harm_figure(files.read_json(harm)["rows"]), folder / "harm.png"))
     print(folder / "results.md")
 
 
