@@ -38,9 +38,9 @@ FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0)  # at 1 nothing is enlarged: there is no rec
 QUALITIES = (30, 50, 70, 90, 100)
 RECEIVERS = ("bilinear", "bicubic", "lanczos", "nearest-smooth")
 CONDITIONS = {
-    "as it is": {},
-    "faint blur": {"soft": (0.5, 0.5), "soft_share": 1.0},  # sigma in pixels, before it is sent
-    "noise": {"noise": (2.0, 2.0)},  # standard deviation in 1/255, on the small frame
+    "sent as it is": {},
+    "faintly blurred before": {"soft": (0.5, 0.5), "soft_share": 1.0},  # sigma in pixels, before it is sent
+    "noisy before coding": {"noise": (2.0, 2.0)},  # standard deviation in 1/255, on the small frame
 }
 WHOLE = 12  # pixels: a side that all factors divide, so that 1.5 is three phases as in a frame of 1080 lines
 WORST = 8  # cells of each network in the printed table
