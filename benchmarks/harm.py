@@ -64,7 +64,7 @@ def frames(hr: np.ndarray, seed: int) -> Iterator[tuple[Cell, np.ndarray]]:
     original, size = data.to_tensor(hr), hr.shape[:2]
     for factor, quality, (condition, settings) in product(FACTORS, QUALITIES, CONDITIONS.items()):
         call = VideoCall(
-            (factor, factor), ("area",), jpeg=(quality, quality), **{"noise": (0.0, 0.0)} | settings
+            (factor, factor), ("box",), jpeg=(quality, quality), **{"noise": (0.0, 0.0)} | settings
         )
         small = degrade(original, call, torch.Generator().manual_seed(seed)).small
         for receiver in RECEIVERS if factor > 1 else ("none",):
