@@ -2,7 +2,8 @@
 
     python -m benchmarks.results
 
-`python -m benchmarks.report` and `kdsharp ablate --json figures/results.json` measure what stands in that file.
+`python -m benchmarks.report` and `kdsharp ablate --json figures/results.json` measure what stands in that file;
+`python -m benchmarks.harm` writes harm.json, from which harm.png is drawn here too.
 """
 
 import argparse
@@ -10,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from kdsharp.course import figures
 from kdsharp.disk import files
@@ -177,6 +181,47 @@ def perception_figure(rows: list[Row]) -> Figure:
     )
 
 
+def harm_figure(rows: list[Row]) -> Figure:
+    """The map of harm (rows of `benchmarks.harm`): for each network and condition, JPEG by receiver and factor."""
+    panels = list(dict.fromkeys((row["network"], row["condition"]) for row in rows))
+    columns = list(dict.fromkeys((row["receiver"], row["factor"]) for row in rows))
+    receivers = list(dict.fromkeys(receiver for receiver, _ in columns))
+    columns.sort(key=lambda column: (receivers.index(column[0]), column[1]))
+    figure, axes = plt.subplots(
+        len(panels), figsize=(10, 1 + 1.9 * len(panels)), squeeze=False, layout="constrained"
+    )
+    for axis, (network, condition) in zip(axes[:, 0], panels, strict=True):
+        own = [row for row in rows if (row["network"], row["condition"]) == (network, condition)]
+        image = _harm_panel(axis, own, columns)
+        axis.set_title(f"{network}: {condition}", loc="left", pad=18, fontsize=11, fontweight="bold")
+    axes[-1, 0].set_xlabel("how many times the frame was shrunk (1: not at all)")
+    figure.colorbar(image, ax=axes[:, 0], extend="both", aspect=12 * len(panels), label="gain, dB")
+    figure.suptitle(
+        "Blue: the network improves the frames that a receiver shows. Red: it makes them worse.\n"
+        "PSNR on luma over doing nothing, dB, by JPEG quality, shrinking and the receiver's filter"
+    )
+    return figure
+
+
+def _harm_panel(axis: Axes, rows: list[Row], columns: list[tuple[str, float]]) -> AxesImage:
+    """The cells of one network and condition, with their numbers; colours end at 1 dB, so that 0.1 dB is seen."""
+    qualities = sorted({row["jpeg"] for row in rows}, reverse=True)
+    cells = {(row["jpeg"], row["receiver"], row["factor"]): row["gain_db"] for row in rows}
+    gains = np.array([[cells[quality, *column] for column in columns] for quality in qualities])
+    image = axis.imshow(gains, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+    for (line, column), gain in np.ndenumerate(gains):
+        colour = "white" if abs(gain) > 0.65 else "black"
+        axis.text(column, line, f"{gain:+.2f}", ha="center", va="center", fontsize=8, color=colour)
+    axis.set(yticks=range(len(qualities)), yticklabels=qualities, ylabel="JPEG")
+    axis.set(xticks=range(len(columns)), xticklabels=[f"{factor:g}" for _, factor in columns])
+    for receiver in dict.fromkeys(receiver for receiver, _ in columns):
+        places = [place for place, (one, _) in enumerate(columns) if one == receiver]
+        if receiver != "none":
+            axis.axvline(places[0] - 0.5, color="white", linewidth=4)
+            axis.text(np.mean(places), -0.62, receiver, ha="center", va="bottom", fontsize=10)
+    return image
+
+
 def main() -> None:
     """Write the tables and pictures into figures/."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -189,6 +234,8 @@ def main() -> None:
     for name, draw in drawn.items():
         if rows.get(name):
             print(figures.save(draw(rows[name]), folder / f"{name}.png"))
+    if (harm := folder / "harm.json").exists():
+        print(figures.save(harm_figure(files.read_json(harm)["rows"]), folder / "harm.png"))
     print(folder / "results.md")
 
 

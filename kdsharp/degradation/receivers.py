@@ -49,34 +49,28 @@ def enlarge(images: Tensor, size: tuple[int, int], receiver: str) -> Tensor:
         raise KdsharpError(f"There is no receiver '{receiver}'; choose one of {', '.join(RECEIVERS)}.")
     if tuple(images.shape[-2:]) == tuple(size):
         return images
-    if receiver in _KERNELS:
-        rows, columns = (
-            _weights(old, new, *_KERNELS[receiver]).to(images)
-            for old, new in zip(images.shape[-2:], size, strict=True)
-        )
-        return rows @ (images @ columns.T)
-    if receiver == "nearest-smooth":
-        blocks = resize(images, size, "nearest")
-        rows, columns = (_smoothing(side).to(images) for side in size)
-        return rows @ (blocks @ columns.T)
-    return resize(images, size, receiver)
+    if receiver not in _KERNELS and receiver != "nearest-smooth":
+        return resize(images, size, receiver)
+    rows, columns = (
+        _weights(old, new, receiver).to(images) for old, new in zip(images.shape[-2:], size, strict=True)
+    )
+    return rows @ (images @ columns.T)
 
 
-def _weights(old: int, new: int, kernel: Callable[[Tensor], Tensor], reach: int) -> Tensor:
+def _weights(old: int, new: int, receiver: str) -> Tensor:
     """What each of `new` pixels takes of each of `old` ones along an axis, (new, old), rows that sum to 1."""
-    places = (torch.arange(new, dtype=torch.float64) + 0.5) * old / new - 0.5
-    taps = places.floor().long()[:, None] + torch.arange(1 - reach, reach + 1)
-    weights = kernel(places[:, None] - taps)
+    pixels = torch.arange(new)[:, None]
+    if receiver == "nearest-smooth":
+        blocks = _gathered(pixels * old // new, torch.ones(new, 1), old)
+        return _gathered(pixels + torch.arange(-1, 2), torch.tensor(_SMOOTH).expand(new, -1), new) @ blocks
+    kernel, reach = _KERNELS[receiver]
+    places = (pixels.double() + 0.5) * old / new - 0.5
+    taps = places.floor().long() + torch.arange(1 - reach, reach + 1)
+    weights = kernel(places - taps)
     return _gathered(taps, weights / weights.sum(1, keepdim=True), old)
-
-
-def _smoothing(side: int) -> Tensor:
-    """`_SMOOTH` along an axis of `side` pixels, (side, side)."""
-    taps = torch.arange(side)[:, None] + torch.arange(-1, 2)
-    return _gathered(taps, torch.tensor(_SMOOTH, dtype=torch.float64).expand(side, -1), side)
 
 
 def _gathered(taps: Tensor, weights: Tensor, count: int) -> Tensor:
     """The matrix (new, count) of weights at taps (new, taps); beyond the border its last pixel is repeated."""
     matrix = torch.zeros(len(taps), count, dtype=torch.float64)
-    return matrix.scatter_add_(1, taps.clamp(0, count - 1), weights)
+    return matrix.scatter_add_(1, taps.clamp(0, count - 1), weights.double())

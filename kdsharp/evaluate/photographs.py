@@ -78,7 +78,9 @@ def evaluate_methods(
     for number, path in enumerate(photos):
         hr, entering, small = degraded_photo(path, degradation, seed + number, max_side)
         pictures = {name: method(entering) for name, method in methods.items()}
-        references = {"teacher": teacher_picture(teacher, small, hr)} if teacher else {}
+        # A teacher of the same size gets what the student gets, whichever way the receiver has enlarged it.
+        taught = entering if teacher and teacher.scale == 1 else small
+        references = {"teacher": teacher_picture(teacher, taught, hr)} if teacher else {}
         rows = compare(hr, pictures | references, references, border=border_of(scale))
         for row in rows:
             if perception:
