@@ -181,7 +181,7 @@ def test_the_half_hour_in_miniature(tmp_path: Path, photos: Path) -> None:
     assert jobs["tests"] == {"pytest -m cuda": "This needs a GPU."}
     assert set(jobs["transfers"].values()) == {"This needs a GPU."}
     assert jobs["ceilings"]["roofline"][0]["copy"] > 0
-    assert jobs["rates"]["tiny, eager"][0]["steps_per_s"] > 0
+    assert jobs["rates"]["tiny, adamw, eager"][0]["steps_per_s"] > 0
     assert jobs["inference"]["tiny, onnx"][0]["ms"] > 0
     assert jobs["quality"]["tiny"][0]["psnr_y"] > 20
     page = (out / "gpu.md").read_text()
