@@ -29,6 +29,7 @@ tiny = dataclasses.replace(
     name="tiny-teacher",
     student=Network("student", {"scale": 1, "unshuffle": 2, "channels": 4, "body": 1, "colour": "luma"}),
     teacher=None,
+    start=None,
     losses=Losses(),
     training=Training(batch=2, patch=16),
     store=Store(crop=32, crops_per_photo=2, group=2),
@@ -152,7 +153,7 @@ def test_the_half_hour_in_miniature(tmp_path: Path, photos: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     first = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     checkpoint = tmp_path / "work" / "runs" / "tiny-teacher" / "last.pt"
-    wait_for(checkpoint)
+    wait_for(checkpoint, first)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     planned = files.read_json(out / "unfinished" / "tiny-teacher.json")["steps"]
@@ -188,8 +189,8 @@ def test_the_half_hour_in_miniature(tmp_path: Path, photos: Path) -> None:
     assert page in second.stdout and "| tiny-teacher |" in page and "This needs a GPU." in page
 
 
-def wait_for(path: Path, seconds: float = 300) -> None:
+def wait_for(path: Path, process: subprocess.Popen, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not path.exists():
-        assert time.monotonic() < end, f"{path.name} did not come"
+        assert process.poll() is None and time.monotonic() < end, f"{path.name} did not come"
         time.sleep(0.05)
