@@ -4,6 +4,7 @@ A job that is done is not done again, so a figure that was stopped goes on where
 said in one sentence in its place.
 """
 
+import dataclasses
 import logging
 import re
 import subprocess
@@ -20,8 +21,8 @@ from benchmarks.gpu.places import Places, add, known
 from kdsharp import deploy, evaluate, recipes, speed
 from kdsharp.deploy.engines.gpu import GpuNetwork
 from kdsharp.disk import checkpoints
-from kdsharp.distill import steps
 from kdsharp.errors import KdsharpError, first_line
+from kdsharp.recipes.recipe import OPTIMIZERS
 from kdsharp.student import load_network
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 Rows = list[dict[str, Any]]
 Jobs = Iterator[tuple[str, Callable[[], Rows]]]
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout, where the tests are
-RATES = ("call-s", "x2-s", "call-ceiling")  # whose step rates are compared, if they are trained here
+RATES = ("call-s", "x2-s")  # whose step rates are compared, if they are trained here
 RATE_SECONDS = 4.0
 FRAME = {
     "cuda": (speed.HEIGHT, speed.WIDTH),
@@ -94,19 +95,25 @@ def rates(places: Places, device: str) -> Jobs:
     names = [name for name in there if places.network(name).is_file()] or [
         path.stem for path in places.networks()
     ]
-    for name in names:
-        for way in steps.WAYS:
-            yield f"{name}, {way}", lambda n=name, w=way: _rate(n, w, places, device)
+    for way in ("eager", "graph", "compile"):
+        for name in names:
+            for optimizer in OPTIMIZERS if way != "compile" else (recipes.preset(name).training.optimizer,):
+                chosen = (name, optimizer, way)
+                yield ", ".join(chosen), lambda c=chosen: _rate(*c, places, device)
 
 
 def inference(places: Places, device: str) -> Jobs:
     """A frame of 1080p through each student by each of a GPU's engines: network alone, and end to end."""
-    engines = deploy.engines_at_hand(device) + ["compile"] * device.startswith(
-        "cuda"
-    )  # the slowest to prepare last
-    for engine in [*engines, *(name for name in ("onnx-cuda", "tensorrt") if name not in engines)]:
+    gpu = device.startswith("cuda")
+    for engine in ("torch", "cuda-graph", "onnx-cuda", "tensorrt") if gpu else ("torch", "onnx"):
         for path in _students(places):
             yield f"{path.stem}, {engine}", lambda p=path, e=engine: _engine_rows(p, e, device)
+
+
+def compiled(places: Places, device: str) -> Jobs:
+    """The same by torch.compile, which takes half a minute for each student."""
+    for path in _students(places):
+        yield path.stem, lambda p=path: _compiled_rows(p, device)
 
 
 def precisions(places: Places, device: str) -> Jobs:
@@ -133,8 +140,16 @@ def tests(_places: Places, device: str) -> Jobs:
     yield "pytest -m cuda", lambda: _pytest(device)
 
 
+# In the order in which they are taken.
 FIGURES: dict[str, Callable[[Places, str], Jobs]] = {
-    figure.__name__: figure for figure in (ceilings, transfers, tests, rates, inference, quality, precisions)
+    "ceilings": ceilings,
+    "transfers": transfers,
+    "inference": inference,
+    "rates": rates,
+    "tests": tests,
+    "quality": quality,
+    "precisions": precisions,
+    "compiled": compiled,
 }
 
 
@@ -164,16 +179,18 @@ def _both_ways(size: int, pinned: bool, device: str) -> Rows:
     ]
 
 
-def _rate(name: str, way: str, places: Places, device: str) -> Rows:
+def _rate(name: str, optimizer: str, way: str, places: Places, device: str) -> Rows:
     if way != "eager" and not device.startswith("cuda"):
         raise KdsharpError("A processor gains nothing by compiled steps: measured with a GPU only.")
     recipe = recipes.preset(name)
     teacher = networks.teacher_of(recipe, places, device)
     stores = networks.stores_of(recipe, places, teacher, device)
-    begins = networks.with_own_start(recipe, places)
-    rate = networks.step_rate(begins, *stores, places, RATE_SECONDS, device, way=way)
+    settings = dataclasses.replace(recipe.training, optimizer=optimizer)
+    trained = dataclasses.replace(networks.with_own_start(recipe, places), training=settings)
+    rate = networks.step_rate(trained, *stores, places, RATE_SECONDS, device, way=way)
     seen = recipe.training.batch * recipe.training.patch**2 * rate / 1e6
-    return [{"network": name, "way": way, "steps_per_s": round(rate, 1), "megapixels_per_s": round(seen, 1)}]
+    told = {"network": name, "optimizer": optimizer, "way": way}
+    return [told | {"steps_per_s": round(rate, 1), "megapixels_per_s": round(seen, 1)}]
 
 
 def _engine_rows(path: Path, engine: str, device: str) -> Rows:
@@ -184,10 +201,15 @@ def _engine_rows(path: Path, engine: str, device: str) -> Rows:
     return [row | {"network": path.stem} for row in rows]
 
 
+def _compiled_rows(path: Path, device: str) -> Rows:
+    _needs_gpu(device)
+    return _engine_rows(path, "compile", device)
+
+
 def _precision_row(path: Path, dtype: str, layout: str, way: str, device: str) -> Rows:
     _needs_gpu(device)
     network, _ = load_network(path)
-    rows, columns = (side // network.scale for side in _frame(device))
+    rows, columns = (recipes.shrunk(side, network.scale) for side in _frame(device))
     frame = np.random.default_rng(0).integers(0, 256, (rows, columns, 3), dtype=np.uint8)
     engine = GpuNetwork(network, device, way, DTYPES[dtype], LAYOUTS[layout])
     ms = speed.time_call(engine.alone(frame), repeats=50, warmup=5)

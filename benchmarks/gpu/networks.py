@@ -159,6 +159,8 @@ def teacher_of(recipe: Recipe, places: Places, device: str) -> Teacher | None:
 
 def with_own_start(recipe: Recipe, places: Places) -> Recipe:
     """The recipe beginning with this half-hour's network, where it begins with one."""
+    if recipe.start == recipe.name:  # from the published one of before
+        return recipe
     return dataclasses.replace(recipe, start=_own(recipe.start, places))
 
 

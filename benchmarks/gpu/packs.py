@@ -61,9 +61,10 @@ def pack(
         pictures = _encoded({"train": train, "val": val}, side, room)
         if pictures is not None:
             return _write(out, pictures | fixed, {"side": side, "train": len(train), "val": len(val)})
+    others = sum(map(len, fixed.values())) / 1e6
     raise KdsharpError(
-        f"{len(train) + len(val)} photographs do not fit into {megabytes:g} MB beside {len(fixed)} other files, even "
-        f"at {SIDES[-1]} pixels: give fewer, or more room."
+        f"{len(train) + len(val)} photographs do not fit into {megabytes:g} MB beside {others:.1f} MB of weights and "
+        f"benchmarks, even at {SIDES[-1]} pixels: give fewer of either, or more room."
     )
 
 

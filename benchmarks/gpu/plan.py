@@ -14,6 +14,10 @@ SHARES = {
     "blur-s": 1.0,
     "call-s": 3.0,
     "call-m": 3.0,
+    "call-xs": 2.0,
+    "call-x1.5": 2.0,
+    "call-x2": 2.0,
+    "call-x3": 2.0,
     "x4-m": 1.0,
     "call-s-perceptual": 1.0,
     "call-m-perceptual": 1.0,
@@ -42,7 +46,10 @@ def published() -> list[str]:
 
 
 def needed(name: str) -> set[str]:
-    """The published networks that another one learns from or begins with."""
+    """The published networks that another one learns from or begins with.
+
+    One that goes on from itself begins with the file that is published already.
+    """
     recipe = recipes.preset(name)
     return {other for other in (recipe.teacher, recipe.start) if other in published() and other != name}
 

@@ -27,15 +27,10 @@ def write(places: Places) -> str:
     facts = ", ".join(f"{name} {value}" for name, value in hardware().items())
     parts = ["# Half an hour of a GPU", facts, "## networks", table(networks, TRAINED)]
     for name, figure in figures.items():
-        rows: list[dict[str, Any]] = []
-        why: list[str] = []
-        for job, result in figure.get("jobs", {}).items():
-            if isinstance(result, list):
-                rows += result
-            else:
-                why.append(f"{job}: {result}")
-        parts += [f"## {name}", table(rows, tuple(dict.fromkeys(key for row in rows for key in row)))]
-        parts += [f"* {reason}" for reason in _gathered(why)]
+        jobs = figure.get("jobs", {})
+        rows = [row for result in jobs.values() if isinstance(result, list) for row in result]
+        columns = [key for row in rows for key, value in row.items() if value is not None]
+        parts += [f"## {name}", table(rows, tuple(dict.fromkeys(columns))), _reasons(jobs)]
     page = "\n\n".join(part for part in parts if part) + "\n"
     with files.atomic_write(places.out / "gpu.md") as handle:
         handle.write(page.encode())
@@ -74,13 +69,16 @@ def _trained(name: str, about: dict[str, Any]) -> dict[str, Any]:
     return {"network": name} | about | {"val_psnr": last.get("val_psnr")}
 
 
-def _gathered(reasons: list[str]) -> list[str]:
-    """Jobs that could not be done for one and the same reason share a line."""
+def _reasons(jobs: dict[str, Any]) -> str:
+    """Why some jobs gave no rows; those with one and the same reason share a line."""
     by_reason: dict[str, list[str]] = {}
-    for reason in reasons:
-        job, _, why = reason.rpartition(": ")
-        by_reason.setdefault(why, []).append(job)
-    return [f"{', '.join(filter(None, jobs))}: {why}".removeprefix(": ") for why, jobs in by_reason.items()]
+    for job, result in jobs.items():
+        if not isinstance(result, list):
+            by_reason.setdefault(result, []).append(job)
+    return "\n".join(
+        f"* {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {why}"
+        for why, names in by_reason.items()
+    )
 
 
 def _cell(value: Any) -> str:
