@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 Pair = tuple[np.ndarray, np.ndarray]  # an original, and what stands beside it
 CEILING = "call-ceiling"
-CALLERS = ("call-s", "call-s-perceptual", "call-m", "call-m-perceptual", CEILING)
+CALLERS = ("call-xs", "call-s", "call-s-perceptual", "call-m", "call-m-perceptual", CEILING)
 UPSCALERS = ("x2-s", "x4-s")
 FROM_SMALL = ("call-x1.5", "call-x2", "call-x3")
 TEACHERS = ("RealESRGAN_x4plus", "realesr-general-x4v3", "RealESRGAN_x4plus_anime_6B")
@@ -211,7 +211,7 @@ def flicker(assets: Path) -> list[dict]:
 
 def categories(assets: Path) -> list[dict]:
     """The brief's own test: `survey.run` over photos/test and the drawn frames."""
-    return survey.run(assets / "photos" / "test", _published((*CALLERS[:3], CEILING)))
+    return survey.run(assets / "photos" / "test", _published(("call-s", "call-s-perceptual", "call-m", CEILING)))
 
 
 SECTIONS: dict[str, Callable[[Path], list[dict]]] = {

@@ -114,10 +114,10 @@ _CEILING = Network("residual", {"channels": 64, "blocks": 28, "unshuffle": 2, "c
 # From scratch, small sharpeners of so mixed calls end at "change nothing": they go on from what knew one receiver.
 _CALL_S = _call("call-s", _caller(16, 5), _soap(14_000, 96, 2e-3), start="call-s")
 _CALL_XS = _call("call-xs", _caller(12, 4), _soap(14_000, 96, 3e-3))
-_CALL_M = _call("call-m", _caller(32, 6), _soap(7_000, 96, 1e-3), start="call-m")
+_CALL_M = _call("call-m", _caller(32, 6), _soap(5_000, 96, 1e-3), start="call-m")
 _CALL_X15 = _from_small_frame("call-x1.5", 1.5, _upscaler(24, 5, unshuffle=2), _soap(20_000, 64, 3e-3))
 _CALL_X2 = _from_small_frame("call-x2", 2, _upscaler(16, 5), _soap(16_000, 64, 3e-3))
-_CALL_X3 = _from_small_frame("call-x3", 3, _upscaler(24, 5), _soap(9_000, 48, 3e-3))
+_CALL_X3 = _from_small_frame("call-x3", 3, _upscaler(24, 5), _soap(16_000, 48, 3e-3))
 _CALL_CEILING = dataclasses.replace(
     _call("call-ceiling", _CEILING, _soap(12_000, 64, 1e-3)), losses=Losses(hr=0.0, relative=1.0)
 )
@@ -167,9 +167,9 @@ _X4_M_FIDELITY = dataclasses.replace(
 )
 for _recipe in (
     *(_CALL_S, _CALL_M, _CALL_XS, _CALL_CEILING, _perceptual(_CALL_S), _perceptual(_CALL_M)),
-    *(_CALL_X15, _CALL_X3),
+    _CALL_X15,
     *(_BLUR_S, _X2_S, _X4_S, _X4_M, _X4_M_PERCEPTUAL),
 ):
     register(_recipe, quick=None, medium=None, published=_recipe.name)
-for _recipe in (_CALL_X2, _X4_M_FIDELITY):
+for _recipe in (_CALL_X2, _CALL_X3, _X4_M_FIDELITY):
     register(_recipe, quick=None, medium=None)
