@@ -90,7 +90,7 @@ def test_report_writes_section_by_section_and_keeps_the_others(
 
 
 def test_unknown_sections_are_named(tmp_path: Path) -> None:
-    with pytest.raises(KdsharpError, match="calls, teachers, clean"):
+    with pytest.raises(KdsharpError, match="calls, small_frame, teachers, clean"):
         list(report.run(tmp_path, ["clean", "claims"]))
 
 

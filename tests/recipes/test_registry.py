@@ -179,7 +179,7 @@ def test_a_term_that_came_later_is_written_where_it_is_weighed() -> None:
 
 
 def test_settings_of_a_degradation_that_came_later_are_written_where_they_are_set() -> None:
-    base = recipes.preset("call-s")
+    base = recipes.preset("video-call")
     assert not {"soft", "soft_share"} & recipes.to_dict(base)["degradation"].keys()
     changed = recipes.override(base, ["degradation.soft=[0.3,0.6]", "degradation.soft_share=0.1"])
     receivers = recipes.override(changed, ['degradation.enlarge=["bicubic","mitchell"]'])
