@@ -39,6 +39,7 @@ FROM_SMALL = ("call-x1.5", "call-x2", "call-x3")
 TEACHERS = ("RealESRGAN_x4plus", "realesr-general-x4v3", "RealESRGAN_x4plus_anime_6B")
 FLICKER_FRAMES = 60
 NIQE_SIDE = 768  # the middle of a picture: statistics of 64 blocks, in a second
+UNTOUCHED = 100.0  # dB, where nothing was changed: JSON and means have no infinity
 EYE_SIDE = 384  # the middle of a picture, damaged by itself: small enough for the slowest teacher
 
 
@@ -211,7 +212,9 @@ def flicker(assets: Path) -> list[dict]:
 
 def categories(assets: Path) -> list[dict]:
     """The brief's own test: `survey.run` over photos/test and the drawn frames."""
-    return survey.run(assets / "photos" / "test", _published(("call-s", "call-s-perceptual", "call-m", CEILING)))
+    return survey.run(
+        assets / "photos" / "test", _published(("call-s", "call-s-perceptual", "call-m", CEILING))
+    )
 
 
 SECTIONS: dict[str, Callable[[Path], list[dict]]] = {
@@ -234,9 +237,13 @@ def seen(method: Callable, middles: list[Pair]) -> dict[str, float]:
     """
     if not evaluate.perception_at_hand():
         return {}
-    measures = {"psnr_y_middle": evaluate.psnr, "jod": evaluate.jod, "ssimulacra2": evaluate.ssimulacra2}
+    measures = {"psnr_y_middle": _finite_psnr, "jod": evaluate.jod, "ssimulacra2": evaluate.ssimulacra2}
     pictures = [(method(frame), hr) for hr, frame in middles]
     return _means([{key: of(picture, hr) for key, of in measures.items()} for picture, hr in pictures])
+
+
+def _finite_psnr(picture: np.ndarray, hr: np.ndarray) -> float:
+    return min(UNTOUCHED, evaluate.psnr(picture, hr))
 
 
 def seen_video(video: list[np.ndarray], originals: list[np.ndarray], rate: float) -> dict[str, float]:
@@ -304,7 +311,10 @@ def _mean(name: str, method: Callable, pairs: list[Pair]) -> dict:
     scores = []
     for hr, frame in tqdm(pairs, desc=name, leave=False):
         picture = method(frame)
-        score = {"psnr_y": evaluate.psnr(picture, hr), "ssim_y": evaluate.ssim(picture, hr)}
+        score = {
+            "psnr_y": _finite_psnr(picture, hr),
+            "ssim_y": evaluate.ssim(picture, hr),
+        }
         try:
             score["niqe"] = rulers.niqe(data.centre(picture, NIQE_SIDE))
         except KdsharpError as error:  # no basicsr, or a small picture: the rest is measured

@@ -184,6 +184,8 @@ def perception_figure(rows: list[Row]) -> Figure:
 def harm_figure(rows: list[Row]) -> Figure:
     """The map of harm (rows of `benchmarks.harm`): for each network and condition, JPEG by receiver and factor."""
     panels = list(dict.fromkeys((row["network"], row["condition"]) for row in rows))
+    networks = list(dict.fromkeys(network for network, _ in panels))
+    panels.sort(key=lambda panel: networks.index(panel[0]))  # however the rows were added
     columns = list(dict.fromkeys((row["receiver"], row["factor"]) for row in rows))
     receivers = list(dict.fromkeys(receiver for receiver, _ in columns))
     columns.sort(key=lambda column: (receivers.index(column[0]), column[1]))
