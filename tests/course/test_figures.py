@@ -224,8 +224,8 @@ def test_curves_draw_every_term_of_the_loss() -> None:
     ]
     left = figures.curves(rows).axes[0]
     assert left.lines[0].get_label() == "loss"
-    assert {line.get_label() for line in left.lines[1:]} == set(TERMS) and len(TERMS) == 10
-    assert len({(line.get_color(), line.get_linestyle()) for line in left.lines}) == 11
+    assert {line.get_label() for line in left.lines[1:]} == set(TERMS) and len(TERMS) == 11
+    assert len({(line.get_color(), line.get_linestyle()) for line in left.lines}) == 12
     assert left.get_yscale() == "log" and left.get_ylim()[0] > 0
     places = {text.get_text(): text.get_position()[1] for text in left.texts if text.get_text()}
     assert places.keys() == {"loss", *TERMS} and all(0 <= place <= 1 for place in places.values())

@@ -22,6 +22,7 @@ def recipe() -> Recipe:
     return dataclasses.replace(
         recipes.preset("call-s"),
         student=small,
+        start=None,
         teacher=None,
         losses=Losses(hr=1.0, structure=0.5),
         training=SETTINGS,
