@@ -10,18 +10,15 @@ from kdsharp.recipes.degradations import Blur, Degradation, Downscale, RealEsrga
 from kdsharp.recipes.network import Network
 from kdsharp.recipes.recipe import Losses, Recipe, Store, Training
 from kdsharp.recipes.registry import register
-from kdsharp.recipes.teaching import (
-    LIKE_PERCEPTUAL_TEACHER,
-    PERCEPTUAL_TEACHER,
-)
+from kdsharp.recipes.teaching import LIKE_PERCEPTUAL_TEACHER, PERCEPTUAL_TEACHER
 
-# WebRTC shrinks with a box filter (area), by few ratios. Drawing any ratio alike cost 0.46 dB at a ratio of 1.5, whose
+# WebRTC shrinks with a box filter, by few ratios. Drawing any ratio alike cost 0.46 dB at a ratio of 1.5, whose
 # three phases come back in every frame. What a receiver enlarges with is its own affair: a student that knew bilinear
 # enlargement alone made bicubic ones worse by up to 0.8 dB, and frames that were good already by more.
-_BOX = ("area", "box")
+_SENDERS = ("area", "box")  # alike for whole factors (`degradation.resize`)
 MIXED_CALLS = VideoCall(
     shrink=(1.0, 4.0),
-    filters=_BOX,
+    filters=_SENDERS,
     noise=(0.5, 4.0),
     noise_share=0.2,
     jpeg=(30.0, 100.0),
@@ -71,7 +68,7 @@ def _from_small_frame(name: str, scale: float, network: Network, training: Train
     """A call's frame before its receiver enlarges it, for as many multiply-adds a 1080p output as `call-s` has."""
     degradation = SmallFrame(
         scale,
-        _BOX,
+        _SENDERS,
         MIXED_CALLS.noise,
         MIXED_CALLS.jpeg,
         MIXED_CALLS.soft,
