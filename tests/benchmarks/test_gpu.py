@@ -27,11 +27,11 @@ from kdsharp.recipes import Losses, Network, Store, Training
 tiny = dataclasses.replace(
     recipes.preset("call-s"),
     name="tiny-teacher",
-    student=Network("student", {"scale": 1, "unshuffle": 2, "channels": 4, "body": 1, "colour": "luma"}),
+    student=Network("student", {"scale": 1, "unshuffle": 2, "channels": 8, "body": 1, "colour": "luma"}),
     teacher=None,
     start=None,
     losses=Losses(),
-    training=Training(batch=2, patch=16),
+    training=Training(batch=2, patch=16, learning_rate=1e-4),  # at 1e-3 so small a one can die
     store=Store(crop=32, crops_per_photo=2, group=2),
 )
 recipes.register(tiny, quick=None, medium=None, published="tiny-teacher")
@@ -164,7 +164,7 @@ def test_the_half_hour_in_miniature(tmp_path: Path, photos: Path) -> None:
     )
     for name in ("tiny-teacher", "tiny"):
         recipe = checkpoints.recipe_of(out / "networks" / f"{name}.safetensors")
-        assert (recipe.name, recipe.student.options["channels"]) == (name, 4)
+        assert (recipe.name, recipe.student.options["channels"]) == (name, 8)
         about = files.read_json(out / "networks" / f"{name}.json")
         assert about["history"][-1]["step"] == recipe.training.steps == about["steps"]
         image = data.read_image(photos / "0.png")
