@@ -50,12 +50,12 @@ TABLES = {  # section: its heading, and what one has to know to read it
     ),
     "imitation": (
         "How close to the teacher",
-        "Real-ESRGAN's second-order damage, x4; the teacher is realesr-general-x4v3.",
+        "Real-ESRGAN's second-order damage, x4; the teacher is realesr-general-x4v3. x4-s is the one of before.",
     ),
     "flicker": (
         "Flicker",
         "Mean change of the error from frame to frame, in 1/255, on clips of people at a camera. Doing nothing\n"
-        "flickers too, because JPEG does.",
+        "flickers too, because JPEG does. The networks for calls as they were when they knew one receiver.",
     ),
     "ablation": (
         "What distillation is worth",
@@ -105,7 +105,7 @@ def markdown(results: dict[str, list[Row]]) -> str:
     if rows := results.get("categories"):
         parts += [
             "## More than a hundred frames in five categories\n",
-            "SSIM on Y against the original.\n",
+            "SSIM on Y against the original. The networks as they were when they knew one receiver.\n",
             category_table(rows),
         ]
     return "\n".join(parts)

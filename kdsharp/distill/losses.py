@@ -33,7 +33,7 @@ from kdsharp.recipes import Losses
 _SSIM_WINDOW = 11
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, from human eyes
 _EPSILON = 1e-3
-LENIENCE = 4.0
+LENIENCE = 4.0  # levels of 255
 LEVELS = 32
 
 # What a term can look at, and what is said where the recipe asks for it and it is not there.

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from kdsharp import data, distill, recipes, teacher
+from kdsharp import data, distill, teacher
 from kdsharp.distill import batches, targets
-from kdsharp.recipes import Losses, Network, Recipe, Store, Training
+from kdsharp.recipes import Losses, Recipe, Store, Training
 
 pytestmark = [
     pytest.mark.cuda,
@@ -18,11 +18,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def recipe() -> Recipe:
-    small = Network("student", {"scale": 1, "unshuffle": 2, "channels": 8, "body": 2, "colour": "luma"})
+def recipe(small_call: Recipe) -> Recipe:
     return dataclasses.replace(
-        recipes.preset("call-s"),
-        student=small,
+        small_call,
         losses=Losses(hr=0.5, teacher=0.5, structure=0.5),
         training=Training(steps=60, batch=4, patch=32, validate_every=30, learning_rate=2e-3),
         store=Store(crop=48, crops_per_photo=8, group=4),

@@ -7,23 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from kdsharp import data, distill, recipes, student
+from kdsharp import data, distill, student
 from kdsharp.distill import learner, steps, targets
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Losses, Network, Recipe, Store, Training
+from kdsharp.recipes import Losses, Recipe, Store, Training
 
 SETTINGS = Training(steps=8, batch=2, patch=32, validate_every=8, warmup=0.1, learning_rate=2e-3)
 
 
 @pytest.fixture
-def recipe() -> Recipe:
+def recipe(small_call: Recipe) -> Recipe:
     """A student of luma with the terms that a call's have: L1 and SSIM, whose window a step does not make anew."""
-    small = Network("student", {"scale": 1, "unshuffle": 2, "channels": 8, "body": 2, "colour": "luma"})
     return dataclasses.replace(
-        recipes.preset("call-s"),
-        student=small,
-        start=None,
-        teacher=None,
+        small_call,
         losses=Losses(hr=1.0, structure=0.5),
         training=SETTINGS,
         store=Store(crop=48, crops_per_photo=4, group=2),
