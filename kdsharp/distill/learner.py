@@ -78,12 +78,19 @@ def begin(recipe: Recipe, device: str, dtype: torch.dtype, teacher_network: nn.M
 def starting_network(recipe: Recipe) -> nn.Module:
     """The student before the first step: fresh, or with the weights of the recipe's `start`.
 
-    Raises KdsharpError if those are of a network of another shape.
+    A residual network may go on from a shallower one: the blocks that this lacks begin by adding nothing, so that the
+    deeper one begins as the same function (Chen et al. 2016, Net2Net).
+    Raises KdsharpError if the weights are of a network of another shape.
     """
     network = student.build(recipe.student)
     if recipe.start:
-        earlier = student.load_network(recipe.start)[0].state_dict()
-        if _shapes(earlier) != _shapes(network.state_dict()):
+        fresh, earlier = network.state_dict(), student.load_network(recipe.start)[0].state_dict()
+        earlier |= {
+            name: torch.zeros_like(value) if name.endswith(".2.weight") else value  # a block's last layer
+            for name, value in fresh.items()
+            if name.startswith("blocks.") and name not in earlier
+        }
+        if _shapes(earlier) != _shapes(fresh):
             raise KdsharpError(f"'{recipe.start}' is a network of another shape than this recipe's student.")
         network.load_state_dict(earlier)
     return network

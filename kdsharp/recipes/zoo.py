@@ -116,7 +116,8 @@ _CALL_X15 = _from_small_frame("call-x1.5", 1.5, _upscaler(24, 5, unshuffle=2), _
 _CALL_X2 = _from_small_frame("call-x2", 2, _upscaler(16, 5), _soap(16_000, 64, 3e-3))
 _CALL_X3 = _from_small_frame("call-x3", 3, _upscaler(24, 5), _soap(16_000, 48, 3e-3))
 _CALL_CEILING = dataclasses.replace(
-    _call("call-ceiling", _CEILING, _soap(12_000, 64, 1e-3)), losses=Losses(hr=0.0, relative=1.0)
+    _call("call-ceiling", _CEILING, _soap(9_000, 64, 1e-3), start="call-ceiling"),
+    losses=Losses(hr=0.0, relative=1.0),
 )
 _BLUR_S = Recipe(
     name="blur-s",
