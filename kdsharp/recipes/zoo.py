@@ -145,9 +145,10 @@ def _taught_upscaler(name: str, scale: int, network: Network, training: Training
 _X2_S = _taught_upscaler("x2-s", 2, _upscaler(24, 4), _soap(40_000, 48, 4e-3))
 _X4_S = _taught_upscaler("x4-s", 4, _upscaler(32, 5), _soap(30_000, 48, 4e-3))
 _X4_M = dataclasses.replace(  # most of the way without VGG19, which takes nine tenths of a step's time
-    _upscale("x4-m-plain", RealEsrgan(), _upscaler(32, 8, "rgb"), _training(16_000, 32, 1e-3, 8)),
+    _upscale("x4-m-plain", RealEsrgan(), _upscaler(48, 8, "rgb"), _soap(14_000, 48, 3e-3)),
     teacher=PERCEPTUAL_TEACHER,
     losses=Losses(hr=0.0, teacher=1.0, structure=0.6),
+    store=Store(crop=256, crops_per_photo=30, reductions=(1.0, 1.5, 2.0)),
 )
 _X4_M_PERCEPTUAL = dataclasses.replace(
     _X4_M,
