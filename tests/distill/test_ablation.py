@@ -198,6 +198,21 @@ def test_start_takes_the_weights_of_a_network_of_the_same_shape(
         learner.starting_network(dataclasses.replace(wider, start=str(earlier)))
 
 
+def test_a_deeper_residual_network_begins_as_the_shallower_one(recipe: recipes.Recipe, tmp_path: Path) -> None:
+    options = {"scale": 1, "channels": 8, "blocks": 2, "unshuffle": 2, "colour": "luma"}
+    shallow = dataclasses.replace(recipe, student=recipes.Network("residual", options))
+    network = student.build(shallow.student)
+    earlier = str(checkpoints.save(tmp_path / "earlier.safetensors", network, shallow))
+    deeper = dataclasses.replace(recipes.override(shallow, ["student.options.blocks=5"]), start=earlier)
+    begun, frame = learner.starting_network(deeper), torch.rand(1, 1, 24, 32)
+    assert len(begun.blocks) == 5 and torch.equal(begun(frame), network(frame))
+    begun(frame).square().mean().backward()
+    assert begun.blocks[4][-1].weight.grad.any(), "the new blocks learn"
+    shallower = recipes.override(deeper, ["student.options.blocks=1"])
+    with pytest.raises(KdsharpError, match="another shape"):
+        learner.starting_network(shallower)
+
+
 @pytest.mark.parametrize(
     ("asked", "teachers"),
     [
