@@ -104,8 +104,8 @@ def _perceptual(fidelity: Recipe) -> Recipe:
         name=f"{fidelity.name}-perceptual",
         teacher="RealESRGAN_x4plus",
         losses=Losses(hr=0.0, teacher=0.5, structure=0.3, contrast=3.0),
-        training=_soap(4000, 96, learning_rate=1e-3),
-        store=Store(crop=128, crops_per_photo=8),
+        training=_soap(4000, 80, learning_rate=1e-3),
+        store=Store(crop=96, crops_per_photo=6),  # the teacher takes a second a crop
         start=fidelity.name,
     )
 
