@@ -14,6 +14,6 @@ const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(mo
 const bytes = readFileSync(planes);
 const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 const shape = [1, Number(channels), Number(height), Number(width)];
-const { output } = await session.run({ input: new ort.Tensor("float32", values, shape) });
+const { output } = await session.run({ input: new ort.Tensor("float32", values, shape) }, ["output"]);
 writeFileSync(out, Buffer.from(output.data.buffer, output.data.byteOffset, output.data.byteLength));
 console.log(JSON.stringify({ dims: output.dims, version: ort.env.versions.web }));

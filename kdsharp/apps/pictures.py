@@ -157,16 +157,16 @@ def _in_tiles(image: np.ndarray, student: Sharpener) -> np.ndarray:
     larger = tuple(enlarged(side, student.scale) for side in image.shape[:2])
     if image.min() == image.max():
         return np.full((*larger, 3), image[0, 0])
-    run = student.deep if image.dtype == np.uint16 else student
     height, width = image.shape[:2]
     if max(height, width) <= TILE:
-        return run(image)
-    scale = student.scale
+        return student.deep(image) if image.dtype == np.uint16 else student(image)
+    scale, free = student.scale, student.unrestrained()
+    run = free.deep if image.dtype == np.uint16 else free
     result = np.empty((*larger, 3), image.dtype)
     for rows, columns in product(*(spans(side, TILE, TILE, CONTEXT) for side in (height, width))):
         sharp = run(np.ascontiguousarray(image[rows.seen, columns.seen]))
         result[rows.place(scale), columns.place(scale)] = sharp[rows.kept(scale), columns.kept(scale)]
-    return result
+    return student.restrained(image, result)
 
 
 def _outputs(found: list[Path], source: Path, destination: Path) -> dict[Path, Path]:

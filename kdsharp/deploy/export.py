@@ -30,9 +30,16 @@ class _Core(nn.Module):
         return self.network.forward_multiple(planes)
 
 
-def for_multiples(network: nn.Module) -> nn.Module:
+class _Both(_Core):
+    """The same of a network with restraint: its answer, and the one without."""
+
+    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.restrained_and_free(planes)
+
+
+def for_multiples(network: nn.Module, core: type[_Core] = _Core) -> nn.Module:
     """A float32 copy on the CPU, to be traced: it takes sizes that are multiples of its folding, and never pads."""
-    return _Core(copy.deepcopy(network)).eval().cpu().float()
+    return core(copy.deepcopy(network)).eval().cpu().float()
 
 
 def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
@@ -40,11 +47,13 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
 
     H and W are free, but multiples of the metadata's `multiple`; the caller pads (`engines.onnx` does). The other
     metadata: `scale`, `colour` (rgb or luma), `range`, and `source`, which names the weights that it was made from
-    (`checkpoints.digest`). The network itself stays as it is: where it lies, its precision, and whether it is in
-    training.
+    (`checkpoints.digest`). A network with restraint has a second output, `unrestrained`, and `restraint` among the
+    metadata: see `deploy.restraint`. The network itself stays as it is: where it lies, its precision, and whether it is
+    in training.
     """
     multiple = network.multiple
-    core = for_multiples(network)
+    restraint = getattr(network, "restraint", None)
+    core = for_multiples(network, _Both if restraint else _Core)
     example = torch.rand(1, CHANNELS[network.colour], 16 * multiple, 24 * multiple)
     rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
     with quiet():
@@ -52,7 +61,7 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
             core,
             (example,),
             input_names=["input"],
-            output_names=["output"],
+            output_names=["output", "unrestrained"][: 2 if restraint else 1],
             dynamic_shapes={"planes": {2: multiple * rows, 3: multiple * columns}},
             opset_version=OPSET,
             dynamo=True,
@@ -65,7 +74,7 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     facts = {"scale": network.scale, "colour": network.colour, "range": "0..1", "multiple": multiple}
-    facts["source"] = source
+    facts |= {"source": source} | ({"restraint": restraint.full} if restraint else {})
     onnx.helper.set_model_props(model, {key: str(value) for key, value in facts.items()})
     onnx.checker.check_model(model)
     with files.atomic_write(Path(path)) as handle:

@@ -1,13 +1,17 @@
 """Use a trained student: a uint8 picture in, a uint8 picture out, by the engine that suits the machine."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from kdsharp.deploy import engines  # noqa: F401 (each registers itself)
+from kdsharp.deploy import (
+    engines,  # noqa: F401 (each registers itself)
+    restraint,
+)
 from kdsharp.deploy.engines.base import Engine, all_engines, find_engine
 from kdsharp.deploy.engines.onnx import OnnxNetwork
 from kdsharp.disk import checkpoints, files
@@ -56,6 +60,21 @@ class Sharpener:
     def deep_luma(self, plane: np.ndarray) -> np.ndarray:
         """`float32` luma (H, W) in [0, 1] to (scale H, scale W). Raises KdsharpError for a student of colours."""
         return self.run.deep_luma(plane)
+
+    def unrestrained(self) -> "Sharpener":
+        """The same without the student's restraint, for pieces of a picture that `restrained` judges as a whole."""
+        return replace(self, run=self.run.unrestrained())
+
+    def restrained(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """The answer of `unrestrained` as the student's restraint lets it pass.
+
+        RGB pictures (H, W, 3) of one size, `uint8` or `uint16`. Where the student has no restraint, `after` itself.
+        """
+        if not self.run.restraint:
+            return after
+        luma = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[None] for picture in (before, after))
+        share = restraint.passing(*luma, self.run.restraint, self.run.multiple)
+        return restraint.blended(before, after, share)
 
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Sharpen frames of one size after another; a GPU computes one while it sends and takes its neighbours."""

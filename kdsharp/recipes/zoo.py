@@ -10,7 +10,7 @@ from kdsharp.recipes.degradations import Blur, Degradation, Downscale, RealEsrga
 from kdsharp.recipes.network import Network
 from kdsharp.recipes.recipe import Losses, Recipe, Store, Training
 from kdsharp.recipes.registry import register
-from kdsharp.recipes.teaching import LIKE_PERCEPTUAL_TEACHER, PERCEPTUAL_TEACHER
+from kdsharp.recipes.teaching import PERCEPTUAL_TEACHER
 
 # WebRTC shrinks with a box filter, by few ratios. Drawing any ratio alike cost 0.46 dB at a ratio of 1.5, whose
 # three phases come back in every frame. What a receiver enlarges with is its own affair: a student that knew bilinear
@@ -84,9 +84,9 @@ def _training(steps: int, patch: int, learning_rate: float = 2e-3, batch: int = 
     return Training(steps, batch, patch, learning_rate, 0.05, validate_every=steps // 20, half_on_cpu=True)
 
 
-def _soap(steps: int, patch: int, learning_rate: float) -> Training:
+def _soap(steps: int, patch: int, learning_rate: float, batch: int = 16) -> Training:
     """The same with SOAP, which needs a fraction of AdamW's steps (docs/scale.md)."""
-    return dataclasses.replace(_training(steps, patch, learning_rate), optimizer="soap")
+    return dataclasses.replace(_training(steps, patch, learning_rate, batch), optimizer="soap")
 
 
 def _upscale(name: str, degradation: Degradation, network: Network, training: Training) -> Recipe:
@@ -148,7 +148,7 @@ def _taught_upscaler(name: str, scale: int, network: Network, training: Training
 _X2_S = _taught_upscaler("x2-s", 2, _upscaler(24, 4), _soap(40_000, 48, 4e-3))
 _X4_S = _taught_upscaler("x4-s", 4, _upscaler(32, 5), _soap(30_000, 48, 4e-3))
 _X4_M = dataclasses.replace(  # most of the way without VGG19, which takes nine tenths of a step's time
-    _upscale("x4-m-plain", RealEsrgan(), _upscaler(48, 8, "rgb"), _soap(14_000, 48, 3e-3)),
+    _upscale("x4-m-plain", RealEsrgan(), _upscaler(48, 8, "rgb"), _soap(5_000, 48, 3e-3)),
     teacher=PERCEPTUAL_TEACHER,
     losses=Losses(hr=0.0, teacher=1.0, structure=0.6),
     store=Store(crop=256, crops_per_photo=30, reductions=(1.0, 1.5, 2.0)),
@@ -156,8 +156,8 @@ _X4_M = dataclasses.replace(  # most of the way without VGG19, which takes nine 
 _X4_M_PERCEPTUAL = dataclasses.replace(
     _X4_M,
     name="x4-m",
-    losses=LIKE_PERCEPTUAL_TEACHER,
-    training=_training(3000, 24, learning_rate=5e-4, batch=4),
+    losses=dataclasses.replace(_X4_M.losses, perceptual=0.01),
+    training=_soap(1500, 32, 1e-3, batch=4),
     start=_X4_M.name,
 )
 _X4_M_FIDELITY = dataclasses.replace(
@@ -169,9 +169,9 @@ _X4_M_FIDELITY = dataclasses.replace(
 )
 for _recipe in (
     *(_CALL_S, _CALL_M, _CALL_XS, _CALL_CEILING, _perceptual(_CALL_S), _perceptual(_CALL_M)),
-    _CALL_X15,
+    *(_CALL_X15, _CALL_X3),
     *(_BLUR_S, _X2_S, _X4_S, _X4_M, _X4_M_PERCEPTUAL),
 ):
     register(_recipe, quick=None, medium=None, published=_recipe.name)
-for _recipe in (_CALL_X2, _CALL_X3, _X4_M_FIDELITY):
+for _recipe in (_CALL_X2, _X4_M_FIDELITY):
     register(_recipe, quick=None, medium=None)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import enlarged
 from kdsharp.student.colour import CHANNELS
+from kdsharp.student.layers import Restraint
 
 
 class FoldedNetwork(nn.Module):
@@ -25,10 +26,12 @@ class FoldedNetwork(nn.Module):
     Input (N, C, H, W) in [0, 1] of any H and W; output (N, C, scale H, scale W), not clipped, of sides that
     `recipes.enlarged` tells where scale H is not whole. `correction` takes the folded input, `folded_planes`, to
     `unfolded_planes`, and `last` is its last layer, whose input are the features that feature distillation looks at.
+    `restraint` may hold the correction back (`layers.Restraint`).
     Raises KdsharpError for another colour, or a fold that gives no whole pixels.
     """
 
     last: nn.Conv2d
+    restraint: Restraint | None
 
     def __init__(self, scale: float, unshuffle: int, colour: str) -> None:
         super().__init__()
@@ -36,7 +39,7 @@ class FoldedNetwork(nn.Module):
             raise KdsharpError(f"A network's colour is 'rgb' or 'luma', not '{colour}'.")
         if scale * unshuffle % 1:
             raise KdsharpError(f"A fold by {unshuffle} enlarged by {scale} gives no whole pixels: fold by 2.")
-        self.scale, self.unshuffle, self.colour = scale, unshuffle, colour
+        self.scale, self.unshuffle, self.colour, self.restraint = scale, unshuffle, colour, None
         self.multiple, self.shuffle = unshuffle, int(scale * unshuffle)
         self.folded_planes = CHANNELS[colour] * unshuffle**2
         self.unfolded_planes = CHANNELS[colour] * self.shuffle**2
@@ -53,7 +56,19 @@ class FoldedNetwork(nn.Module):
     def forward_multiple(self, x: Tensor) -> Tensor:
         """`forward` for an H and W that are multiples of `multiple`: nothing to pad, nothing to crop."""
         folded = F.pixel_unshuffle(x, self.unshuffle)
-        corrected = self.correction(folded) + _enlarge_folded(folded, self.unshuffle, self.scale)
+        correction = self.correction(folded)
+        if self.restraint:
+            correction = self.restraint(correction, folded)
+        return self._unfolded(folded, correction)
+
+    def restrained_and_free(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward_multiple` with and without restraint, by one pass."""
+        folded = F.pixel_unshuffle(x, self.unshuffle)
+        free = self.correction(folded)
+        return self._unfolded(folded, self.restraint(free, folded)), self._unfolded(folded, free)
+
+    def _unfolded(self, folded: Tensor, correction: Tensor) -> Tensor:
+        corrected = correction + _enlarge_folded(folded, self.unshuffle, self.scale)
         return F.pixel_shuffle(corrected, self.shuffle)
 
 

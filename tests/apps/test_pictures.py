@@ -124,6 +124,23 @@ def test_tiles_leave_no_seam(
         monkeypatch.undo()
 
 
+def test_no_tile_is_left_alone_beside_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the picture is soft and asks for a student, half is good: restraint judges both together, or neither."""
+    picture = data.read_image(data.embedded_photos("val")[0])[:320, :448].copy()
+    small = cv2.resize(picture[:, :200], (100, 160), interpolation=cv2.INTER_AREA)
+    picture[:, :200] = cv2.resize(small, (200, 320), interpolation=cv2.INTER_LINEAR)
+    ready = load_student("call-s", engine="onnx")
+    left, right = (np.ascontiguousarray(part) for part in (picture[:, :200], picture[:, 224:]))
+    assert not np.array_equal(ready(left), left) and np.array_equal(ready(right), right)
+    whole = ready(picture)
+    monkeypatch.setattr(pictures, "TILE", 96)
+    monkeypatch.setattr(pictures, "CONTEXT", 32)
+    tiled = pictures.sharpened(pictures.Picture(picture), ready).colours
+    assert np.abs(tiled.astype(int) - whole).max() <= 1
+    deep = pictures.sharpened(pictures.Picture(picture.astype(np.uint16) * 257), ready).colours
+    assert np.abs(deep / 257 - whole).max() <= 2
+
+
 def test_strength_blends(photo: np.ndarray, student: Sharpener) -> None:
     one = pictures.Picture(photo)
     assert np.array_equal(pictures.sharpened(one, student, 0.0).colours, photo)

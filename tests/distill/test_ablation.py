@@ -198,7 +198,9 @@ def test_start_takes_the_weights_of_a_network_of_the_same_shape(
         learner.starting_network(dataclasses.replace(wider, start=str(earlier)))
 
 
-def test_a_deeper_residual_network_begins_as_the_shallower_one(recipe: recipes.Recipe, tmp_path: Path) -> None:
+def test_a_deeper_residual_network_begins_as_the_shallower_one(
+    recipe: recipes.Recipe, tmp_path: Path
+) -> None:
     options = {"scale": 1, "channels": 8, "blocks": 2, "unshuffle": 2, "colour": "luma"}
     shallow = dataclasses.replace(recipe, student=recipes.Network("residual", options))
     network = student.build(shallow.student)

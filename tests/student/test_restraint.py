@@ -3,20 +3,31 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 from kdsharp import data, recipes, student
+from kdsharp.deploy.engines.base import find_engine
 from kdsharp.errors import KdsharpError
 from kdsharp.recipes import Network
 
 pytest.importorskip("onnx")
+from kdsharp.deploy.export import to_onnx
+
 FULL = 0.3
 
 
 def made(restraint: float = FULL, unshuffle: int = 2) -> torch.nn.Module:
     torch.manual_seed(0)
-    options = {"unshuffle": unshuffle, "channels": 8, "body": 1, "colour": "luma", "restraint": restraint}
+    options = {
+        "scale": 1,
+        "unshuffle": unshuffle,
+        "channels": 8,
+        "body": 1,
+        "colour": "luma",
+        "restraint": restraint,
+    }
     return student.build(Network("student", options)).eval()
 
 
@@ -75,16 +86,42 @@ def test_pictures_of_a_batch_are_judged_one_by_one() -> None:
     assert torch.allclose(both[1:], held(soft), atol=1e-6) and not torch.equal(both[1:], soft)
 
 
-def test_an_exported_network_is_restrained_too(tmp_path: Path) -> None:
-    from kdsharp.deploy.engines.onnx import OnnxNetwork
-    from kdsharp.deploy.export import to_onnx
+def test_a_file_answers_with_restraint_and_without(tmp_path: Path) -> None:
+    """For programs that are not ours: `output` is the network's own answer, whatever runs it."""
+    held, free, planes = weakened(FULL / 2)
+    session = onnxruntime.InferenceSession(to_onnx(held, tmp_path / "held.onnx"))
+    output, unrestrained = session.run(["output", "unrestrained"], {"input": planes.numpy()})
+    assert np.array_equal(output, planes.numpy())
+    assert np.abs(unrestrained - free(planes).detach().numpy()).max() < 1e-5
+    assert session.get_modelmeta().custom_metadata_map["restraint"] == str(FULL)
 
-    held, _, planes = weakened(FULL / 2)
-    assert np.array_equal(OnnxNetwork(to_onnx(held, tmp_path / "held.onnx"))(planes.numpy()), planes.numpy())
+
+@pytest.mark.parametrize("wanted", [0.5, 5 / 6, 1.2])
+@pytest.mark.parametrize("engine", ["torch", "onnx", "openvino"])
+def test_engines_are_as_restrained_as_the_network(engine: str, wanted: float, tmp_path: Path) -> None:
+    held, _, planes = weakened(FULL * wanted)
+    kind = find_engine(engine)
+    if not kind.at_hand("cpu"):
+        pytest.skip(f"{engine} is not installed")
+    ready = kind.start(held if kind.wants == "network" else to_onnx(held, tmp_path / "held.onnx"), "cpu")
+    plane = np.rint(planes.numpy()[0, 0] * 255).astype(np.uint8)
+    planes = torch.from_numpy(plane / np.float32(255))[None, None]
+    expected = held(planes).detach().numpy()
+    near = 5e-3 if kind.precision("cpu") == "bfloat16" else 1e-5
+    assert np.abs(ready(planes.numpy()) - expected).max() < near
+    assert (
+        np.abs(ready.luma(plane) - 255 * expected[0, 0].clip(0, 1)).max() < 255 * near + 1.1
+    )
+    if wanted == 0.5:
+        assert np.array_equal(ready.luma(plane), plane)
+        assert not np.array_equal(ready.unrestrained().luma(plane), plane)
+    assert held.restraint is not None, "the network that was given stays as it is"
 
 
-def test_it_needs_a_fold_and_keeps_the_weights_names() -> None:
+def test_it_needs_a_fold_and_no_enlargement_and_keeps_the_weights_names() -> None:
     with pytest.raises(KdsharpError, match="fold by 2"):
         made(unshuffle=1)
+    with pytest.raises(KdsharpError, match="enlarged"):
+        student.build(Network("student", {"scale": 2, "unshuffle": 2, "restraint": FULL}))
     assert made().state_dict().keys() == made(0.0).state_dict().keys()
     assert recipes.FAMILIES["student"]["restraint"] == 0.0

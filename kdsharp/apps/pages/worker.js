@@ -82,7 +82,7 @@ async function throughNetwork(rgba, width, height) {
       plane[row * columns + column] = luma(rgba, 4 * (from + Math.min(column, width - 1))) / 255;
     }
   }
-  const { output } = await session.run({ input: new ort.Tensor("float32", plane, [1, 1, rows, columns]) });
+  const { output } = await session.run({ input: new ort.Tensor("float32", plane, [1, 1, rows, columns]) }, ["output"]);
   const large = [Math.round(width * scale), Math.round(height * scale)];
   const sharp = new Uint8ClampedArray(large[0] * large[1]), values = output.data;
   for (let row = 0, at = 0; row < large[1]; row++) {

@@ -1,5 +1,6 @@
 """What an engine is, a way to run a student, and which there are by name."""
 
+import copy
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 
 from kdsharp.data.enlarging import enlarge
+from kdsharp.deploy import restraint
 from kdsharp.errors import KdsharpError
 
 COLOURS_ONLY = "This student works on colours, not on luma: take call-s, call-m, x2-s or x4-s."
@@ -36,6 +38,8 @@ class Engine:
     usual: ClassVar[bool] = True  # False: used only where it is asked for by name
     scale: float
     colour: str
+    restraint: float = 0.0  # of the student, where it is judged here and not by the network itself
+    multiple: int = 1  # what the student folds by
 
     def __init__(self, model: Any, device: str = "cpu") -> None:
         self.model, self.device = model, device
@@ -67,9 +71,10 @@ class Engine:
 
     def uint8(self, planes: np.ndarray) -> np.ndarray:
         """The same for bytes: `uint8` planes in and out, rounded."""
-        output = self(np.multiply(planes, np.float32(1 / 255), dtype=np.float32))[0]
+        output = self.unrestrained()(np.multiply(planes, np.float32(1 / 255), dtype=np.float32))[0]
         # OpenCV's product rounds and saturates.
-        return np.stack([cv2.multiply(plane, 255, dtype=cv2.CV_8U) for plane in output])[None]
+        sharp = np.stack([cv2.multiply(plane, 255, dtype=cv2.CV_8U) for plane in output])[None]
+        return self.restrained(planes, sharp)
 
     def frame(self, image: np.ndarray) -> np.ndarray:
         """`uint8` RGB (H, W, 3) to (scale H, scale W, 3); the chroma of a student of luma is at most enlarged."""
@@ -98,6 +103,21 @@ class Engine:
         """`float32` luma (H, W) in [0, 1] to (scale H, scale W): what `luma` does, without rounding to 8 bits."""
         self._check_luma()
         return self(plane[None, None])[0, 0].clip(0, 1)
+
+    def unrestrained(self) -> "Engine":
+        """The same without the student's restraint, for who judges a whole picture that comes in pieces."""
+        if not self.restraint:
+            return self
+        free = copy.copy(self)
+        free.restraint = 0.0
+        return free
+
+    def restrained(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """The student's answer `after` as its restraint lets it pass; both are planes (1, C, H, W) of one kind."""
+        if not self.restraint:
+            return after
+        share = restraint.passing(before[0], after[0], self.restraint, self.multiple)
+        return restraint.blended(before[0], after[0], share)[None]
 
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """`frame` of one after another, all of one size."""
@@ -176,6 +196,15 @@ def threads_at_hand() -> int:
     if value := os.environ.get("OMP_NUM_THREADS"):
         return int(value)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def without_restraint(network: Any) -> Any:
+    """A copy that never leaves a picture alone; the network itself where it has no restraint."""
+    if not getattr(network, "restraint", None):
+        return network
+    free = copy.deepcopy(network)
+    free.restraint = None
+    return free
 
 
 def _buffer(name: str, shape: tuple[int, ...]) -> np.ndarray:

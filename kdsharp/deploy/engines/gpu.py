@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsharp.data.enlarging import enlarge
-from kdsharp.deploy.engines.base import Engine
+from kdsharp.deploy.engines.base import Engine, without_restraint
 from kdsharp.errors import KdsharpError
 from kdsharp.student import apply_to_rgb
 
@@ -71,6 +71,12 @@ class GpuNetwork(Engine):
         self._whole = torch.compile(whole, dynamic=False) if name == "compile" else whole
         self._slots: dict[tuple[int, ...], list[_Slot]] = {}
         self._streams = [torch.cuda.Stream(device) for _ in range(IN_FLIGHT)]
+        if held := getattr(network, "restraint", None):
+            self.restraint, self.multiple = held.full, network.multiple
+
+    def unrestrained(self) -> "GpuNetwork":
+        """Another one: here the network judges by itself, before a frame comes down."""
+        return GpuNetwork(without_restraint(self.model), self.device, self.name) if self.restraint else self
 
     def frame(self, image: np.ndarray) -> np.ndarray:
         """Up, through the network, and down."""

@@ -64,12 +64,15 @@ class OnnxNetwork(Engine):
             int(facts["multiple"]),
             facts["colour"],
         )
-        self.source = facts.get("source", "")
+        self.source, self.restraint = facts.get("source", ""), float(facts.get("restraint", 0))
+        self.output = "unrestrained" if self.restraint else "output"
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
         height, width = planes.shape[-2:]
-        output = self.session.run(None, {"input": padded(planes, self.multiple)})[0]
-        return output[..., : enlarged(height, self.scale), : enlarged(width, self.scale)]
+        output = self.session.run([self.output], {"input": padded(planes, self.multiple)})[0]
+        return self.restrained(
+            planes, output[..., : enlarged(height, self.scale), : enlarged(width, self.scale)]
+        )
 
 
 @register("onnx-int8")

@@ -49,6 +49,7 @@ class OpenVinoNetwork(Engine):
             import openvino
         facts = OnnxNetwork(path)  # it reads the metadata, and says what is wrong with a file
         self.scale, self.multiple, self.colour = facts.scale, facts.multiple, facts.colour
+        self.restraint, self.output = facts.restraint, facts.output
         self._core = openvino.Core()
         self._settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads_at_hand()}
         if precision or not openvino_halves():
@@ -64,19 +65,21 @@ class OpenVinoNetwork(Engine):
 
     def _run(self, planes: np.ndarray, as_bytes: bool) -> np.ndarray:
         height, width = planes.shape[-2:]
-        planes = padded(planes, self.multiple)
-        key = (*planes.shape, as_bytes)
+        whole = padded(planes, self.multiple)
+        key = (*whole.shape, as_bytes)
         if key not in self._compiled:
-            self._compiled[key] = self._compile(planes.shape, as_bytes).create_infer_request()
+            self._compiled[key] = self._compile(whole.shape, as_bytes).create_infer_request()
         # The request's own memory is written again by the next call: the caller gets a copy.
-        output = self._compiled[key].infer([planes], share_inputs=True, share_outputs=False)[0]
-        return output[..., : enlarged(height, self.scale), : enlarged(width, self.scale)]
+        output = self._compiled[key].infer([whole], share_inputs=True, share_outputs=False)[0]
+        output = output[..., : enlarged(height, self.scale), : enlarged(width, self.scale)]
+        return self.restrained(planes, output)
 
     def _compile(self, shape: tuple[int, ...], as_bytes: bool) -> Any:
-        from openvino import Type, opset13
+        from openvino import Model, Type, opset13
         from openvino.preprocess import PrePostProcessor
 
         model = self._core.read_model(self.model)
+        model = Model([model.output(self.output)], model.get_parameters())  # nothing that is not asked for
         model.reshape(shape)
         if as_bytes:
             around = PrePostProcessor(model)

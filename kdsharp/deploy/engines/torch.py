@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdsharp.deploy.engines.base import Engine, register
+from kdsharp.deploy.engines.base import Engine, register, without_restraint
 from kdsharp.errors import KdsharpError, naming_the_extra
 
 if TYPE_CHECKING:
@@ -51,13 +51,16 @@ class TorchNetwork(Engine):
         import torch
 
         super().__init__(network, device)
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self.network = without_restraint(network).to(device, memory_format=torch.channels_last)
+        if held := getattr(network, "restraint", None):
+            self.restraint, self.multiple = held.full, network.multiple
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
         import torch
 
         with torch.inference_mode():
-            return self.network(torch.from_numpy(planes).to(self.device)).cpu().numpy()
+            output = self.network(torch.from_numpy(planes).to(self.device)).cpu().numpy()
+        return self.restrained(planes, output)
 
     def alone(self, frame: np.ndarray) -> Callable[[], object]:
         return forward(self.network, self.random_planes(frame))

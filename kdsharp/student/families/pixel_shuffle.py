@@ -14,7 +14,7 @@ class PixelShuffleStudent(FoldedNetwork):
     `channels` is the width of the body, and `body` the number of 3x3 convolutions between the first and the last; the
     rest is `FoldedNetwork`'s. With `branches` above 1 the first of the body is a `MultiScale` of as many;
     `attention` ends the body with `ChannelAttention`. A `restraint` above 0 is the share from which on `Restraint` lets
-    all of the correction pass; it raises KdsharpError without an `unshuffle` of 2 or more.
+    all of the correction pass; it raises KdsharpError where it enlarges, or without an `unshuffle` of 2 or more.
     """
 
     def __init__(
@@ -31,7 +31,12 @@ class PixelShuffleStudent(FoldedNetwork):
         super().__init__(scale, unshuffle, colour)
         if restraint and unshuffle < 2:
             raise KdsharpError("Restraint looks at neighbours in the folded picture: fold by 2 or more.")
-        self.restraint = Restraint(restraint) if restraint else None
+        if restraint and scale != 1:
+            raise KdsharpError(
+                "Restraint leaves a picture as it is, which one that is enlarged cannot be: drop it."
+            )
+        if restraint:
+            self.restraint = Restraint(restraint)
         layers: list[nn.Module] = [conv(self.folded_planes, channels), nn.ReLU()]
         for number in range(body):
             several = branches > 1 and number == 0
@@ -45,8 +50,7 @@ class PixelShuffleStudent(FoldedNetwork):
         return self.layers[-1]
 
     def correction(self, folded: Tensor) -> Tensor:
-        correction = self.layers(folded)
-        return self.restraint(correction, folded) if self.restraint else correction
+        return self.layers(folded)
 
 
 register("student", PixelShuffleStudent)
