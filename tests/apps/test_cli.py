@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kdsharp import data, recipes, student
 from kdsharp.apps.cli import COMMANDS, main
@@ -174,6 +175,17 @@ def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
         assert main(["export", "call-s", str(path), *flags]) == 0
         assert OnnxNetwork(path).source == checkpoints.digest(checkpoints.find("call-s"))
         assert [each.name for each in path.parent.iterdir() if each.name.startswith(".")] == []
+
+
+def test_export_writes_weights_of_two_bytes(tmp_path: Path) -> None:
+    path, whole = tmp_path / "half.safetensors", checkpoints.find("call-s")
+    assert main(["export", "call-s", str(path)]) == 0
+    assert path.stat().st_size < 0.6 * whole.stat().st_size
+    (network, recipe), (before, known) = load_network(path), load_network(whole)
+    assert recipe == known and checkpoints.results(path) == checkpoints.results(whole)
+    frame = torch.rand(1, 1, 32, 48)
+    assert network(frame).dtype is torch.float32 and (network(frame) - before(frame)).abs().max() < 1 / 255
+    assert main(["export", "call-s", str(path), "--int8", "--force"]) == 2
 
 
 def test_export_writes_over_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

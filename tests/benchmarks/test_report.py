@@ -94,10 +94,6 @@ def test_unknown_sections_are_named(tmp_path: Path) -> None:
         list(report.run(tmp_path, ["clean", "claims"]))
 
 
-# They learnt from calls of one receiver, as their cards say: the recipes have all receivers since.
-LEARNT_OTHERWISE = {"call-ceiling", "call-s-perceptual", "call-m-perceptual"}
-
-
 @pytest.mark.parametrize("name", sorted({*recipes.presets()} - {*recipes.presets("quick")}))
 def test_recipes_of_published_networks_are_whole(name: str) -> None:
     recipe = recipes.preset(name)
@@ -109,9 +105,7 @@ def test_recipes_of_published_networks_are_whole(name: str) -> None:
     if recipe.start:
         assert recipes.preset(recipe.start).student == recipe.student
     if any(path.stem == name for path in checkpoints.published()):
-        assert name in LEARNT_OTHERWISE or load_network(name)[1] == recipe, (
-            "another recipe made the published file"
-        )
+        assert load_network(name)[1] == recipe, "another recipe made the published file"
 
 
 def test_results_become_tables() -> None:

@@ -1,4 +1,4 @@
-"""`kdsharp export`: a student as a file for other runtimes."""
+"""`kdsharp export`: a student as a file for other runtimes, or as one of half the size."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -6,36 +6,56 @@ from pathlib import Path
 from kdsharp.apps.cli.arguments import Commands, add_force, command
 from kdsharp.errors import KdsharpError
 
+ENDINGS = (".onnx", ".tflite", ".safetensors")
+
 
 def add(commands: Commands) -> None:
-    added = command(commands, "export", run, "write a student as ONNX or, for phones, as LiteRT (1080p)")
+    added = command(
+        commands,
+        "export",
+        run,
+        "write a student as ONNX, as LiteRT for phones (1080p), or with its weights in half precision",
+    )
     added.add_argument("student", help="a published name or a safetensors file")
-    added.add_argument("output", type=Path, metavar="OUT", help="ends in .onnx or .tflite")
+    added.add_argument("output", type=Path, metavar="OUT", help="ends in .onnx, .tflite or .safetensors")
     added.add_argument("--int8", action="store_true", help="with 8-bit convolutions")
     add_force(added)
 
 
 def run(chosen: Namespace) -> None:
-    from kdsharp import recipes
-    from kdsharp.deploy import sharpen
     from kdsharp.disk import checkpoints, files
 
     source, output = checkpoints.find(chosen.student), chosen.output
-    files.check_output(source, output, (".onnx", ".tflite"), chosen.force)
-    if output.suffix.lower() == ".tflite":
-        from kdsharp.deploy import mobile
-
-        if chosen.int8:
-            raise KdsharpError(
-                "LiteRT files are float32 only: leave --int8 out, or write a file that ends in .onnx."
-            )
-        from kdsharp.student import load_network
-
-        network, recipe = load_network(source)
-        size = (recipes.shrunk(1080, recipe.scale), recipes.shrunk(1920, recipe.scale))
-        mobile.to_litert(network, output, size)
-    else:
-        content = sharpen.exported_file(source, chosen.int8).read_bytes()
-        with files.atomic_write(output) as handle:
-            handle.write(content)
+    files.check_output(source, output, ENDINGS, chosen.force)
+    ending = output.suffix.lower()
+    if chosen.int8 and ending != ".onnx":
+        raise KdsharpError("Only an ONNX file has 8 bits: leave --int8 out, or write one that ends in .onnx.")
+    {".onnx": _onnx, ".tflite": _litert, ".safetensors": _half}[ending](source, output, chosen.int8)
     print(output)
+
+
+def _onnx(source: Path, output: Path, int8: bool) -> None:
+    from kdsharp.deploy import sharpen
+    from kdsharp.disk import files
+
+    content = sharpen.exported_file(source, int8).read_bytes()
+    with files.atomic_write(output) as handle:
+        handle.write(content)
+
+
+def _litert(source: Path, output: Path, _int8: bool) -> None:
+    from kdsharp import recipes
+    from kdsharp.deploy import mobile
+    from kdsharp.student import load_network
+
+    network, recipe = load_network(source)
+    mobile.to_litert(network, output, tuple(recipes.shrunk(side, recipe.scale) for side in (1080, 1920)))
+
+
+def _half(source: Path, output: Path, _int8: bool) -> None:
+    """Two bytes a weight; who loads the file computes in single precision all the same."""
+    from kdsharp.disk import checkpoints
+    from kdsharp.student import load_network
+
+    network, recipe = load_network(source)
+    checkpoints.save(output, network.half(), recipe, **checkpoints.results(source))
