@@ -49,21 +49,27 @@ def scores() -> tuple[dict[str, np.ndarray], list[dict]]:
 
 def write(folder: Path) -> Path:
     """Write teachers.png and teachers.json into `folder`; returns the picture's path."""
-    pictures, rows = scores()
+    return write_figure(folder, "teachers", (SHRINK, QUALITY), *scores())
+
+
+def write_figure(
+    folder: Path, name: str, call: tuple[float, float], pictures: dict[str, np.ndarray], rows: list[dict]
+) -> Path:
+    """Write the face as several methods show it, NAME.png, and the rows of their scores, NAME.json."""
     captions = {row["method"]: f"{row['psnr_y']:.2f} dB, SSIM {row['ssim_y']:.3f}" for row in rows}
     figure = figures.side_by_side(pictures, EYES, captions)
-    with files.atomic_write(folder / "teachers.png") as handle:
+    with files.atomic_write(folder / f"{name}.png") as handle:
         figure.savefig(handle, format="png", dpi=DPI)
     plt.close(figure)
     facts = {
         "photograph": "scikit-image, skimage/data/astronaut.png",
-        "shrink": SHRINK,
-        "jpeg_quality": QUALITY,
+        "shrink": call[0],
+        "jpeg_quality": call[1],
         "square": {"row": AT[0], "column": AT[1], "side": SIDE, "seen": SEEN},
         "rows": rows,
     }
-    files.write_json(folder / "teachers.json", facts)
-    return folder / "teachers.png"
+    files.write_json(folder / f"{name}.json", facts)
+    return folder / f"{name}.png"
 
 
 def main(arguments: list[str] | None = None) -> int:

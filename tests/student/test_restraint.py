@@ -109,9 +109,7 @@ def test_engines_are_as_restrained_as_the_network(engine: str, wanted: float, tm
     expected = held(planes).detach().numpy()
     near = 5e-3 if kind.precision("cpu") == "bfloat16" else 1e-5
     assert np.abs(ready(planes.numpy()) - expected).max() < near
-    assert (
-        np.abs(ready.luma(plane) - 255 * expected[0, 0].clip(0, 1)).max() < 255 * near + 1.1
-    )
+    assert np.abs(ready.luma(plane) - 255 * expected[0, 0].clip(0, 1)).max() < 255 * near + 1.1
     if wanted == 0.5:
         assert np.array_equal(ready.luma(plane), plane)
         assert not np.array_equal(ready.unrestrained().luma(plane), plane)
