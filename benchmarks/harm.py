@@ -32,6 +32,7 @@ from kdsharp.deploy.sharpen import Sharpener, load_student
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
 from kdsharp.evaluate.tables import text_table
+from kdsharp.recipes import Recipe
 from kdsharp.recipes.degradations import VideoCall
 
 FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0)  # at 1 nothing is enlarged: there is no receiver
@@ -138,9 +139,9 @@ def table(rows: list[dict]) -> str:
     return "\n".join(parts)
 
 
-def is_fidelity(network: Sharpener) -> bool:
-    """Whether it was trained to be right: what draws detail loses PSNR, and means to."""
-    return network.recipe.losses.perceptual == 0
+def is_fidelity(recipe: Recipe) -> bool:
+    """Whether it trains a network to be right: what draws detail loses PSNR, and means to."""
+    return recipe.losses.perceptual == recipe.losses.contrast == 0
 
 
 def callers() -> list[str]:
@@ -149,7 +150,7 @@ def callers() -> list[str]:
     return [
         name
         for name, recipe in found.items()
-        if isinstance(recipe.degradation, VideoCall) and recipe.scale == 1 and recipe.losses.perceptual == 0
+        if isinstance(recipe.degradation, VideoCall) and recipe.scale == 1 and is_fidelity(recipe)
     ]
 
 
@@ -214,7 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(table(rows))
         write(chosen.json, rows, _about(photos, networks, names, chosen.side))
         print(chosen.json.with_suffix(".png"))
-        judged = [row for row in rows if is_fidelity(networks[row["network"]])]
+        judged = [row for row in rows if is_fidelity(networks[row["network"]].recipe)]
         if chosen.check is not None and (sentence := verdict(judged, chosen.check)):
             raise KdsharpError(sentence)
     except KdsharpError as error:
