@@ -75,6 +75,9 @@ def figure(rows: list[dict]) -> Figure:
             if found:
                 axis.plot(*zip(*found, strict=True), "o-", label=optimizer, color=figures.COLOURS[number])
         axis.set(title=name, xscale="log", xlabel="steps of the whole training", ylabel="PSNR-Y, dB")
+        lengths = sorted({row["steps"] for row in rows})
+        axis.set_xticks(lengths, [f"{steps:,}" for steps in lengths])
+        axis.minorticks_off()
         axis.legend()
     drawn.suptitle(f"{rows[0]['student']}: what steps buy, one training for each point")
     return drawn
