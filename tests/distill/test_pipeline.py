@@ -357,7 +357,7 @@ def test_optional_blocks_train_and_survive_saving(options: dict, tmp_path: Path)
     result = pipeline.train(recipe, photos(), tmp_path, "quick")
     loaded, again = load_network(result.checkpoint)
     x = torch.rand(1, 1, 30, 34)
-    assert again == recipe and torch.allclose(loaded(x), result.network(x))
+    assert again == recipe and torch.allclose(loaded(x), result.network(x), atol=1e-6)
     assert reach(loaded) > reach(student.build(base.student))
 
 
