@@ -18,9 +18,7 @@ PROGRAM = Path(__file__).resolve().parents[2] / "tools" / "onnx_web.mjs"
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("int8", [False, True], ids=["float32", "int8"])
-@pytest.mark.parametrize(
-    "name", [path.stem for path in checkpoints.published() if "teacher" not in path.stem]
-)
+@pytest.mark.parametrize("name", checkpoints.students())  # those that only teach are never in a browser
 def test_a_browser_gives_the_same_picture(name: str, int8: bool, tmp_path: Path) -> None:
     if live.runtime_dir() is None or not shutil.which("node"):
         pytest.skip("onnxruntime-web is not here: `make web` fetches it, with Node's npm")
