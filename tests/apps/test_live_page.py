@@ -89,8 +89,14 @@ def visit(address: str) -> Iterator[Callable]:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    image = data.read_image(data.embedded_photos("val")[0])[:203, :301]  # no multiple of anything
-    return data.write_image(tmp_path / "a face.png", image)
+    return data.write_image(tmp_path / "a face.png", received(203, 301))  # no multiple of anything
+
+
+def received(height: int, width: int) -> np.ndarray:
+    """A picture as a poor call brings it: a good one would be left alone by students with restraint."""
+    image = data.read_image(data.embedded_photos("val")[0])[100 : 100 + height, 100 : 100 + width]
+    small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 @pytest.fixture(scope="module")
@@ -133,14 +139,19 @@ def choose(page: Any, name: str, value: str) -> None:
     page.wait_for_selector("#message:not(:has-text('Loading'))")
 
 
-def difference(page: Any, student: str = "call-s", strength: float = 1.0, engine: str = "onnx") -> int:
-    """Between what the page shows and what Python makes of its left side; a page may need a moment to show it."""
+def difference(
+    page: Any, student: str = "call-s", strength: float = 1.0, engine: str = "onnx", good: bool = False
+) -> int:
+    """Between what the page shows and what Python makes of its left side; a page may need a moment to show it.
+
+    Unless the picture may be `good`, and so left alone, both sides must differ.
+    """
     ready, found = sharpen.load_student(student, engine=engine), 255
     for _ in range(40):
         before, after = pixels(page, "before"), pixels(page, "after")
         expected = pictures.sharpened(pictures.Picture(before), ready, strength).colours
-        changed = np.ptp(before) > 100 and (before.shape != after.shape or not np.array_equal(before, after))
-        if changed and expected.shape == after.shape:
+        changed = before.shape != after.shape or good or not np.array_equal(before, after)
+        if changed and np.ptp(before) > 100 and expected.shape == after.shape:
             found = int(np.abs(expected.astype(int) - after).max())
             if found <= 2:
                 break
@@ -191,6 +202,25 @@ def test_a_picture_can_be_dropped(visit: Callable, picture: Path, drop: Callable
     assert np.array_equal(pixels(page, "before"), data.read_image(picture)) and difference(page) <= 2
 
 
+@pytest.mark.parametrize("kind", ["good", "between"])
+def test_restraint_is_as_in_python(visit: Callable, tmp_path: Path, kind: str) -> None:
+    good, poor = data.read_image(data.embedded_photos("val")[0])[100:303, 100:401], received(203, 301)
+    student = sharpen.load_student("call-s", engine="onnx")
+    for share in np.linspace(0, 1, 41):
+        image = cv2.addWeighted(good, 1 - share, poor, share, 0)
+        answer, free = student(image).astype(int), student.unrestrained()(image).astype(int)
+        found = np.abs(answer - image).sum() / np.abs(free - image).sum()
+        if found == 0 if kind == "good" else 0.1 < found < 0.9:
+            break
+    else:
+        pytest.fail("no such picture between a good and a poor one")
+    page = visit()
+    page.set_input_files("#picture", data.write_image(tmp_path / "picture.png", image))
+    says(page, "Done.")
+    assert difference(page, good=kind == "good") <= 2
+    assert np.array_equal(pixels(page, "before"), pixels(page, "after")) == (kind == "good")
+
+
 def test_saved_is_what_is_shown(visit: Callable, picture: Path, tmp_path: Path) -> None:
     page = visit()
     page.set_input_files("#picture", picture)
@@ -212,8 +242,11 @@ def test_on_a_camera_with_the_keyboard(visit: Callable, camera_file: Path) -> No
     rate, frame = re.match(r"([\d.]+) frames a second, (\d+ x \d+)", page.inner_text("#rate")).groups()
     assert float(rate) > 1 and frame == "640 x 360"
     first = pixels(page, "before")
-    page.wait_for_timeout(1000)
-    assert not np.array_equal(first, pixels(page, "before"))  # it moves
+    for _ in range(20):
+        page.wait_for_timeout(230)  # the film comes back every second
+        if moved := not np.array_equal(first, pixels(page, "before")):
+            break
+    assert moved
     page.focus("#divider")
     for _ in range(10):
         page.keyboard.press("ArrowRight")
@@ -236,7 +269,7 @@ def test_on_a_shared_screen(visit: Callable) -> None:
     page.wait_for_selector("#rate:has-text('frames a second')")
     page.click("#stop")
     page.wait_for_timeout(500)
-    assert difference(page) <= 2
+    assert difference(page, good=True) <= 2
     assert max(pixels(page, "before").shape) <= 960
 
 
@@ -282,7 +315,7 @@ def test_on_a_graphics_card_that_is_emulated(visit: Callable, tmp_path: Path) ->
     if page.locator("#engine option[value=webgpu]").is_disabled():
         pytest.skip("this browser has no WebGPU")
     assert page.input_value("#engine") == "wasm"  # which is faster than an emulated card
-    small = data.read_image(data.embedded_photos("val")[0])[100:164, 180:276]
+    small = received(64, 96)
     page.select_option("#engine", "webgpu")
     says(page, "Ready.")
     page.set_input_files("#picture", data.write_image(tmp_path / "small.png", small))

@@ -26,7 +26,7 @@ async function look() {
   return [{ webgpu: Boolean(adapter), fast: Boolean(adapter) && !emulated }];
 }
 
-/** Load a network, { name, file, scale, multiple }, and what computes it: `webgpu`, `wasm` or `wasm-int8`. */
+/** Load a network, { name, file, scale, multiple, restraint }, and what computes it: `webgpu`, `wasm` or `wasm-int8`. */
 async function open({ network: wanted, engine, runtime }) {
   const [provider, int8] = engine.split("-");
   // Each has its own build: the one with WebGPU takes twice as long on the processor.
@@ -73,7 +73,7 @@ function luma(rgba, at) {
 
 /** Luma of a frame through the network, in bytes; the last row and column are repeated up to what it folds by. */
 async function throughNetwork(rgba, width, height) {
-  const { scale, multiple } = network;
+  const { scale, multiple, restraint } = network;
   const columns = Math.ceil(width / multiple) * multiple, rows = Math.ceil(height / multiple) * multiple;
   const plane = new Float32Array(rows * columns);
   for (let row = 0; row < rows; row++) {
@@ -82,7 +82,8 @@ async function throughNetwork(rgba, width, height) {
       plane[row * columns + column] = luma(rgba, 4 * (from + Math.min(column, width - 1))) / 255;
     }
   }
-  const { output } = await session.run({ input: new ort.Tensor("float32", plane, [1, 1, rows, columns]) }, ["output"]);
+  const input = new ort.Tensor("float32", plane, [1, 1, rows, columns]), name = restraint ? "unrestrained" : "output";
+  const { [name]: output } = await session.run({ input }, [name]);
   const large = [Math.round(width * scale), Math.round(height * scale)];
   const sharp = new Uint8ClampedArray(large[0] * large[1]), values = output.data;
   for (let row = 0, at = 0; row < large[1]; row++) {
@@ -90,7 +91,31 @@ async function throughNetwork(rgba, width, height) {
     for (let column = 0; column < large[0]; column++) sharp[at++] = 255 * values[from + column];
   }
   output.dispose();
+  if (restraint) restrain(rgba, sharp, width, height, multiple, restraint);
   return sharp;
+}
+
+/** A picture that the network would hardly change is left alone: deploy/restraint.py says how that is judged. */
+function restrain(rgba, sharp, width, height, multiple, full) {
+  const lines = 4 * multiple, before = at => luma(rgba, 4 * at); // every fourth of the folded rows
+  let change = 0, step = 0;
+  for (let first = 0; first < multiple; first++) {
+    let sum = 0, count = 0;
+    for (let row = first; row < height; row += lines) {
+      for (let at = row * width; at < (row + 1) * width; at++) sum += Math.abs(sharp[at] - before(at));
+      count += width;
+    }
+    change += count ? sum / count / multiple : 0;
+  }
+  const pairs = Math.floor(width / multiple), count = pairs * Math.ceil(height / lines);
+  for (let row = 0; row < height; row += lines) {
+    for (let pair = 0; pair < pairs; pair++) {
+      const at = row * width + pair * multiple;
+      step += Math.abs(before(at) - before(at + 1)) / count;
+    }
+  }
+  const share = Math.min(Math.max(3 * change / (step + 0.0255) / full - 2, 0), 1);
+  for (let at = 0; at < sharp.length; at++) sharp[at] = before(at) + share * (sharp[at] - before(at));
 }
 
 /** Keys' cubic interpolation with a = -0.75 and repeated borders, as OpenCV's INTER_CUBIC: rows first, then columns. */
