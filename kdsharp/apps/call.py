@@ -51,6 +51,7 @@ def simulate(
             f"A call of {kbps} kbps and {size[0]}x{size[1]} cannot be: give even sides of 16 or more."
         )
     rows: list[dict] = []
+    student = student.remembering()
 
     def shown(given: Any) -> Iterator[np.ndarray]:
         for original, received in _through_call(given, kbps, size):

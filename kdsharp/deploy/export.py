@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from kdsharp.deploy.engines.base import Engine
 from kdsharp.disk import files
 from kdsharp.errors import quiet
-from kdsharp.student import CHANNELS
+from kdsharp.student import CHANNELS, reach
 
 OPSET = 18
 
@@ -43,26 +43,27 @@ def for_multiples(network: nn.Module, core: type[_Core] = _Core) -> nn.Module:
 
 
 def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
-    """Write a student as ONNX (opset 18, float32): `input` (1, C, H, W) to `output`, both in [0, 1].
+    """Write a student as ONNX (opset 18, float32): `input` (N, C, H, W) to `output`, both in [0, 1].
 
-    H and W are free, but multiples of the metadata's `multiple`; the caller pads (`engines.onnx` does). The other
-    metadata: `scale`, `colour` (rgb or luma), `range`, and `source`, which names the weights that it was made from
-    (`checkpoints.digest`). A network with restraint has a second output, `unrestrained`, and `restraint` among the
-    metadata: see `deploy.restraint`. The network itself stays as it is: where it lies, its precision, and whether it is
-    in training.
+    N is free, H and W are but multiples of the metadata's `multiple`; the caller pads (`engines.onnx` does). The other
+    metadata: `scale`, `colour` (rgb or luma), `range`, `source`, which names the weights that it was made from
+    (`checkpoints.digest`), and `reach` where there is one (`student.reach`). A network with restraint has a second
+    output, `unrestrained`, and `restraint` among the metadata: see `deploy.restraint`. The network itself stays as it
+    is: where it lies, its precision, and whether it is in training.
     """
     multiple = network.multiple
     restraint = getattr(network, "restraint", None)
     core = for_multiples(network, _Both if restraint else _Core)
-    example = torch.rand(1, CHANNELS[network.colour], 16 * multiple, 24 * multiple)
+    example = torch.rand(2, CHANNELS[network.colour], 16 * multiple, 24 * multiple)
     rows, columns = torch.export.Dim("rows", min=2, max=4096), torch.export.Dim("columns", min=2, max=4096)
+    sizes = {0: torch.export.Dim("pictures", min=1, max=4096), 2: multiple * rows, 3: multiple * columns}
     with quiet():
         program = torch.onnx.export(
             core,
             (example,),
             input_names=["input"],
             output_names=["output", "unrestrained"][: 2 if restraint else 1],
-            dynamic_shapes={"planes": {2: multiple * rows, 3: multiple * columns}},
+            dynamic_shapes={"planes": sizes},
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
@@ -75,6 +76,7 @@ def to_onnx(network: nn.Module, path: Path, source: str = "") -> Path:
         part.ClearField("doc_string")
     facts = {"scale": network.scale, "colour": network.colour, "range": "0..1", "multiple": multiple}
     facts |= {"source": source} | ({"restraint": restraint.full} if restraint else {})
+    facts |= {"reach": far} if (far := reach(network)) is not None else {}
     onnx.helper.set_model_props(model, {key: str(value) for key, value in facts.items()})
     onnx.checker.check_model(model)
     with files.atomic_write(Path(path)) as handle:

@@ -76,8 +76,18 @@ class Sharpener:
         share = restraint.passing(*luma, self.run.restraint, self.run.multiple)
         return restraint.blended(before, after, share)
 
+    def remembering(self) -> "Sharpener":
+        """The same for the frames of one stream, `uint8`: what has not changed since the last is not computed again.
+
+        Each frame comes out as by itself, to the bit. For OpenVINO; other engines compute all.
+        """
+        return replace(self, run=self.run.remembering())
+
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Sharpen frames of one size after another; a GPU computes one while it sends and takes its neighbours."""
+        """Sharpen frames of one size after another: `remembering`.
+
+        A GPU computes one while it sends and takes its neighbours.
+        """
         return self.run.stream(frames)
 
 
@@ -133,8 +143,8 @@ def exported_file(source: Path, int8: bool = False) -> Path:
     published = source.with_suffix(ending)
     if published.is_file() and OnnxNetwork(published).source == digest:
         return published
-    kind = "-pairs" if int8 else ""  # without it: made before `quantise` minded what AVX2 can add
-    path = files.work_dir() / "onnx" / f"{source.stem}-{digest}{kind}{ending}"
+    # Without "many": made for one picture at a time, and before `quantise` minded what AVX2 can add.
+    path = files.work_dir() / "onnx" / f"{source.stem}-{digest}-many{ending}"
     if not path.exists():
         with naming_the_extra(f"'{source.stem}' has no exported file, and making one needs"):
             from kdsharp.deploy import export, quantise

@@ -2,7 +2,7 @@
 
 from kdsharp.student import families as families  # each registers itself
 from kdsharp.student.colour import CHANNELS, apply_to_rgb, to_luma
-from kdsharp.student.cost import multiply_adds, parameters
+from kdsharp.student.cost import multiply_adds, parameters, reach
 from kdsharp.student.loading import load_network
 from kdsharp.student.registry import FAMILIES, build, register
 
@@ -14,6 +14,7 @@ __all__ = [
     "load_network",
     "multiply_adds",
     "parameters",
+    "reach",
     "register",
     "to_luma",
 ]

@@ -1,9 +1,12 @@
-"""What a network costs: values to learn, and multiply-adds for a picture."""
+"""What a network costs: values to learn, multiply-adds for a picture, and how much around a pixel it looks at."""
 
 import torch
 from torch import Tensor, nn
 
 from kdsharp.student.colour import CHANNELS
+from kdsharp.student.layers import Restraint
+
+_BY_PIXEL = nn.ReLU | nn.PReLU | nn.PixelShuffle | Restraint  # restraint is left to who has the whole picture
 
 
 def parameters(network: nn.Module) -> int:
@@ -29,3 +32,14 @@ def multiply_adds(network: nn.Module, height: int, width: int) -> int:
         for hook in hooks:
             hook.remove()
     return total
+
+
+def reach(network: nn.Module) -> int | None:
+    """How far an answer looks at most, in pixels of the input to each side; None if that may be the whole picture."""
+    total = 0
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.stride == (1, 1):
+            total += layer.dilation[0] * (layer.kernel_size[0] // 2)
+        elif not list(layer.children()) and not isinstance(layer, _BY_PIXEL):
+            return None
+    return total * network.multiple

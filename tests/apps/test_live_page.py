@@ -221,6 +221,28 @@ def test_restraint_is_as_in_python(visit: Callable, tmp_path: Path, kind: str) -
     assert np.array_equal(pixels(page, "before"), pixels(page, "after")) == (kind == "good")
 
 
+@pytest.mark.parametrize("student", ["call-s", "x2-s"])
+def test_what_did_not_change_is_as_it_was(visit: Callable, tmp_path: Path, student: str) -> None:
+    """The page computes the part of a frame that differs from the last one, and what that acts on."""
+    page, image = visit(), received(203, 301)
+    choose(page, "#student", student)
+    for top, left, high, wide in (
+        (0, 0, 0, 0),
+        (90, 120, 31, 5),
+        (0, 290, 3, 11),
+        (202, 0, 1, 301),
+        (50, 7, 1, 1),
+    ):
+        image[top : top + high, left : left + wide] = 255 - image[top : top + high, left : left + wide]
+        page.set_input_files("#picture", [])
+        page.set_input_files("#picture", data.write_image(tmp_path / "frame.png", image))
+        for _ in range(40):
+            if np.array_equal(pixels(page, "before"), image):
+                break
+            page.wait_for_timeout(100)
+        assert np.array_equal(pixels(page, "before"), image) and difference(page, student) <= 2
+
+
 def test_saved_is_what_is_shown(visit: Callable, picture: Path, tmp_path: Path) -> None:
     page = visit()
     page.set_input_files("#picture", picture)

@@ -215,3 +215,36 @@ def test_chroma_is_enlarged_by_three_halves_too() -> None:
     result = student.apply_to_rgb(network, flat)
     assert result.shape == (1, 3, 32, 45)
     torch.testing.assert_close(result, flat[..., :1, :1].expand_as(result))
+
+
+@pytest.mark.parametrize(
+    ("options", "exact"),
+    [
+        ({"scale": 1, "unshuffle": 2, "body": 3}, True),
+        ({"scale": 1.5, "unshuffle": 2, "body": 1}, True),
+        ({"scale": 3, "unshuffle": 1, "body": 2}, True),
+        ({"scale": 1, "unshuffle": 4, "body": 2, "branches": 2, "restraint": 0.3}, False),
+    ],
+)
+def test_an_answer_looks_no_further_than_its_reach(options: dict, exact: bool) -> None:
+    network = student.build(Network("student", {"channels": 4, "colour": "luma"} | options))
+    for parameter in network.parameters():  # positive, so that no ReLU hides anything
+        torch.nn.init.uniform_(parameter, 0.1, 0.2)
+    multiple, far = network.multiple, student.reach(network)
+    picture = torch.rand(1, 1, 25 * multiple, 25 * multiple, requires_grad=True)
+    at = 12 * multiple  # the first of a folded pixel
+    network(picture)[0, 0, round(at * network.scale), round(at * network.scale)].backward()
+    rows = picture.grad[0, 0].abs().sum(dim=1).nonzero()
+    assert (rows.min() == at - far) if exact else (rows.min() >= at - far)
+    assert rows.max() <= at + multiple - 1 + far
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Network("student", {"attention": True}),
+        Network("encoder-decoder", {"channels": 8, "levels": 2, "blocks": 1}),
+    ],
+)
+def test_some_look_at_the_whole_picture(network: Network) -> None:
+    assert student.reach(student.build(network)) is None

@@ -39,7 +39,7 @@ def description(networks: list[dict], upload: bool) -> dict:
 
 
 def networks_of(students: dict[str, str]) -> list[dict]:
-    """The networks that the page offers: name, addresses, scale, restraint, what the input's sides are multiples of.
+    """The networks that the page offers: by what they go, and how to be used: see `export.to_onnx`.
 
     The page computes on luma: students of colours are left out. Each file is opened, which takes a while: once is
     enough. Raises KdsharpError for an unknown student.
@@ -50,7 +50,12 @@ def networks_of(students: dict[str, str]) -> list[dict]:
         if exported.colour == "luma":
             address = f"networks/{quote(name)}"
             paths = {"file": f"{address}.onnx", "int8": f"{address}.int8.onnx"}
-            facts = {"scale": exported.scale, "multiple": exported.multiple, "restraint": exported.restraint}
+            facts = {
+                "scale": exported.scale,
+                "multiple": exported.multiple,
+                "restraint": exported.restraint,
+                "reach": exported.reach,
+            }
             networks.append({"name": name, **paths, **facts})
     return networks
 

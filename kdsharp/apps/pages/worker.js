@@ -2,6 +2,7 @@
 // luma through the network, and the change of luma added to red, green and blue.
 
 let ort, session, network;
+let known = null; // the last frame's luma and answer: what did not change since is not computed again
 
 const commands = { look, open, sharpen };
 
@@ -26,7 +27,7 @@ async function look() {
   return [{ webgpu: Boolean(adapter), fast: Boolean(adapter) && !emulated }];
 }
 
-/** Load a network, { name, file, scale, multiple, restraint }, and what computes it: `webgpu`, `wasm` or `wasm-int8`. */
+/** Load a network, { name, file, scale, multiple, restraint, reach }, and what computes it: `webgpu`, `wasm` or `wasm-int8`. */
 async function open({ network: wanted, engine, runtime }) {
   const [provider, int8] = engine.split("-");
   // Each has its own build: the one with WebGPU takes twice as long on the processor.
@@ -41,6 +42,7 @@ async function open({ network: wanted, engine, runtime }) {
   await session?.release();
   session = await ort.InferenceSession.create(content, { executionProviders: [provider] });
   network = wanted;
+  known = null;
   const said = `WebAssembly${int8 ? " in 8 bits" : ""}, ${threads} thread${threads > 1 ? "s" : ""}`;
   return [{ engine: provider === "webgpu" ? "WebGPU" : said }];
 }
@@ -71,38 +73,80 @@ function luma(rgba, at) {
   return (9798 * rgba[at] + 19235 * rgba[at + 1] + 3735 * rgba[at + 2] + 16384) >> 15;
 }
 
-/** Luma of a frame through the network, in bytes; the last row and column are repeated up to what it folds by. */
+/** Luma of a frame through the network, in bytes. */
 async function throughNetwork(rgba, width, height) {
   const { scale, multiple, restraint } = network;
-  const columns = Math.ceil(width / multiple) * multiple, rows = Math.ceil(height / multiple) * multiple;
+  const before = new Uint8Array(width * height), wide = Math.round(width * scale);
+  for (let at = 0; at < before.length; at++) before[at] = luma(rgba, 4 * at);
+  const same = known?.width === width && known.height === height;
+  const free = same ? known.free : new Uint8ClampedArray(wide * Math.round(height * scale));
+  const changed = same ? difference(known.before, before, width, height) : [0, 0, width, height];
+  known = null; // until this one is done
+  if (changed) {
+    const window = around(changed, 2, width, height), part = around(changed, 1, width, height);
+    const { values, columns } = await run(before, width, height, ...window);
+    const [left, top, right, bottom] = part.map(side => Math.round(side * scale));
+    for (let row = top; row < bottom; row++) {
+      const from = (row - window[1] * scale) * columns * scale - window[0] * scale;
+      for (let column = left; column < right; column++) free[row * wide + column] = 255 * values[from + column];
+    }
+  }
+  known = { before, free, width, height };
+  const sharp = free.slice();
+  if (restraint) restrain(before, sharp, width, height, multiple, restraint);
+  return sharp;
+}
+
+/** The rectangle that holds all pixels that differ: [left, top, right, bottom], or null where none does. */
+function difference(one, other, width, height) {
+  let [left, top, right, bottom] = [width, height, 0, 0];
+  for (let row = 0, at = 0; row < height; row++) {
+    for (let column = 0; column < width; column++, at++) {
+      if (one[at] === other[at]) continue;
+      if (column < left) left = column;
+      if (column >= right) right = column + 1;
+      if (row < top) top = row;
+      bottom = row + 1;
+    }
+  }
+  return bottom ? [left, top, right, bottom] : null;
+}
+
+/** A rectangle and what lies within so many reaches of the network: the whole where it may look at the whole. */
+function around([left, top, right, bottom], reaches, width, height) {
+  const { reach, multiple } = network;
+  if (reach === null) return [0, 0, width, height];
+  const first = side => Math.max(0, Math.floor((side - reaches * reach) / multiple) * multiple);
+  const last = (side, end) => Math.min(end, Math.ceil((side + reaches * reach) / multiple) * multiple);
+  return [first(left), first(top), last(right, width), last(bottom, height)];
+}
+
+/** A window of a frame through the network; the frame's last row and column are repeated up to what it folds by. */
+async function run(before, width, height, left, top, right, bottom) {
+  const { multiple, restraint } = network;
+  const columns = Math.ceil((right - left) / multiple) * multiple, rows = Math.ceil((bottom - top) / multiple) * multiple;
   const plane = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    const from = Math.min(row, height - 1) * width;
+  for (let row = 0, at = 0; row < rows; row++) {
+    const from = Math.min(top + row, height - 1) * width;
     for (let column = 0; column < columns; column++) {
-      plane[row * columns + column] = luma(rgba, 4 * (from + Math.min(column, width - 1))) / 255;
+      plane[at++] = before[from + Math.min(left + column, width - 1)] / 255;
     }
   }
   const input = new ort.Tensor("float32", plane, [1, 1, rows, columns]), name = restraint ? "unrestrained" : "output";
   const { [name]: output } = await session.run({ input }, [name]);
-  const large = [Math.round(width * scale), Math.round(height * scale)];
-  const sharp = new Uint8ClampedArray(large[0] * large[1]), values = output.data;
-  for (let row = 0, at = 0; row < large[1]; row++) {
-    const from = row * columns * scale;
-    for (let column = 0; column < large[0]; column++) sharp[at++] = 255 * values[from + column];
-  }
+  const values = output.data.slice(); // on a graphics card, what is disposed of is gone
   output.dispose();
-  if (restraint) restrain(rgba, sharp, width, height, multiple, restraint);
-  return sharp;
+  return { values, columns };
 }
 
 /** A picture that the network would hardly change is left alone: deploy/restraint.py says how that is judged. */
-function restrain(rgba, sharp, width, height, multiple, full) {
-  const lines = 4 * multiple, before = at => luma(rgba, 4 * at); // every fourth of the folded rows
+function restrain(before, sharp, width, height, multiple, full) {
+  const lines = 4 * multiple; // every fourth of the folded rows
   let change = 0, step = 0;
   for (let first = 0; first < multiple; first++) {
     let sum = 0, count = 0;
     for (let row = first; row < height; row += lines) {
-      for (let at = row * width; at < (row + 1) * width; at++) sum += Math.abs(sharp[at] - before(at));
+      for (let at = row * width; at < (row + 1) * width; at++) sum += Math.abs(sharp[at] - before[at]);
       count += width;
     }
     change += count ? sum / count / multiple : 0;
@@ -111,11 +155,11 @@ function restrain(rgba, sharp, width, height, multiple, full) {
   for (let row = 0; row < height; row += lines) {
     for (let pair = 0; pair < pairs; pair++) {
       const at = row * width + pair * multiple;
-      step += Math.abs(before(at) - before(at + 1)) / count;
+      step += Math.abs(before[at] - before[at + 1]) / count;
     }
   }
   const share = Math.min(Math.max(3 * change / (step + 0.0255) / full - 2, 0), 1);
-  for (let at = 0; at < sharp.length; at++) sharp[at] = before(at) + share * (sharp[at] - before(at));
+  for (let at = 0; at < sharp.length; at++) sharp[at] = before[at] + share * (sharp[at] - before[at]);
 }
 
 /** Keys' cubic interpolation with a = -0.75 and repeated borders, as OpenCV's INTER_CUBIC: rows first, then columns. */

@@ -83,7 +83,7 @@ def _copy(
             {packet.stream.index: bytes(packet) for packet in held if streams.is_cover(packet.stream)},
             name,
         )
-        sharp = _ahead(_sharpened(chain([first], items), student, strength, chosen))
+        sharp = _ahead(_sharpened(chain([first], items), student.remembering(), strength, chosen))
         with contextlib.closing(sharp):
             count = _write(chain(held, sharp), made, written, routes, expected_frames(given, pictures), name)
     return count, places

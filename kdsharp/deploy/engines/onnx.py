@@ -19,7 +19,7 @@ from kdsharp.recipes import enlarged
 class OnnxNetwork(Engine):
     """A file of `export.to_onnx` in ONNX Runtime.
 
-    `scale`, `colour`, `multiple` and `source` are the file's metadata; `threads` are all at hand unless given.
+    `scale`, `colour`, `multiple`, `source` and `reach` are the file's metadata; `threads` are all at hand unless given.
     Raises KdsharpError if the provider or the file is missing, or the file is damaged or was not written by `to_onnx`.
     """
 
@@ -65,11 +65,12 @@ class OnnxNetwork(Engine):
             facts["colour"],
         )
         self.source, self.restraint = facts.get("source", ""), float(facts.get("restraint", 0))
+        self.reach = int(facts["reach"]) if "reach" in facts else None
         self.output = "unrestrained" if self.restraint else "output"
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
         height, width = planes.shape[-2:]
-        output = self.session.run([self.output], {"input": padded(planes, self.multiple)})[0]
+        output = self.session.run([self.output], {"input": to_multiple(planes, self.multiple)})[0]
         return self.restrained(
             planes, output[..., : enlarged(height, self.scale), : enlarged(width, self.scale)]
         )
@@ -96,7 +97,7 @@ class TensorRt(OnnxNetwork):
     devices, provider, rank = ("cuda",), "Tensorrt", 70
 
 
-def padded(planes: np.ndarray, multiple: int) -> np.ndarray:
+def to_multiple(planes: np.ndarray, multiple: int) -> np.ndarray:
     """The last rows and columns repeated up to a multiple."""
     bottom, right = (-side % multiple for side in planes.shape[-2:])
     if bottom or right:
