@@ -27,6 +27,9 @@ class Nothing:
 
     deep_luma = luma
 
+    def remembering(self) -> "Nothing":
+        return self
+
 
 def moving(width: int, height: int, pixels: str = "yuv420p", count: int = COUNT) -> list:
     """Frames of a slanted ramp that moves, at 25 a second."""
