@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 
 from kdsharp.deploy import (
+    choosing,
     engines,  # noqa: F401 (each registers itself)
     restraint,
 )
+from kdsharp.deploy.clamp import clamped
 from kdsharp.deploy.engines.base import Engine, all_engines, find_engine
 from kdsharp.deploy.engines.onnx import OnnxNetwork
 from kdsharp.disk import checkpoints, files
@@ -24,11 +26,12 @@ class Sharpener:
     """A student ready for use. Call it with a `uint8` RGB array (H, W, 3) of any size.
 
     Returns `uint8` RGB (scale H, scale W, 3), as `recipes.enlarged` rounds. Raises KdsharpError for any other kind of
-    array. `run` is the engine.
+    array. `run` is the engine; with `clamp` no value goes beyond those around it (`clamp.clamped`).
     """
 
     recipe: Recipe
     run: Engine
+    clamp: bool = False
 
     @property
     def scale(self) -> float:
@@ -47,19 +50,19 @@ class Sharpener:
             raise KdsharpError(
                 f"A student takes a uint8 RGB picture (H, W, 3), not {image.dtype} of shape {image.shape}."
             )
-        return self.run.frame(image)
+        return self._within(image, self.run.frame(image))
 
     def luma(self, plane: np.ndarray) -> np.ndarray:
         """`uint8` luma (H, W), full range, to (scale H, scale W). Raises KdsharpError for a student of colours."""
-        return self.run.luma(plane)
+        return self._within(plane, self.run.luma(plane))
 
     def deep(self, image: np.ndarray) -> np.ndarray:
         """The same for `uint16` RGB. Raises KdsharpError on a GPU, whose frames are bytes."""
-        return self.run.deep(image)
+        return self._within(image, self.run.deep(image))
 
     def deep_luma(self, plane: np.ndarray) -> np.ndarray:
         """`float32` luma (H, W) in [0, 1] to (scale H, scale W). Raises KdsharpError for a student of colours."""
-        return self.run.deep_luma(plane)
+        return self._within(plane, self.run.deep_luma(plane))
 
     def unrestrained(self) -> "Sharpener":
         """The same without the student's restraint, for pieces of a picture that `restrained` judges as a whole."""
@@ -88,7 +91,12 @@ class Sharpener:
 
         A GPU computes one while it sends and takes its neighbours.
         """
+        if self.clamp:
+            return map(self.remembering(), frames)
         return self.run.stream(frames)
+
+    def _within(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        return clamped(before, after, self.scale) if self.clamp else after
 
 
 def check_strength(strength: float) -> None:
@@ -109,8 +117,17 @@ def best_engine(device: str = "cpu", many_of_one_size: bool = False) -> str:
     return "openvino-int8" if many_of_one_size and find_engine("openvino-int8").at_hand(device) else "onnx"
 
 
-def load_student(name_or_path: str | Path, device: str | None = None, engine: str | None = None) -> Sharpener:
+def load_student(
+    name_or_path: str | Path,
+    device: str | None = None,
+    engine: str | None = None,
+    size: tuple[int, int] = (1080, 1920),
+    rate: float = 30.0,
+) -> Sharpener:
     """A student by published name (`call-s`, `x4`) or path of a safetensors file.
+
+    The name `call` means whichever of call-m, call-s and call-xs is the best that keeps up on this machine, which takes
+    half a second to find out the first time (`choosing`); the result's recipe and the log tell which.
 
     Args:
         device: `cpu` or `cuda`, for the engines of PyTorch; None takes the GPU where there is one.
@@ -118,9 +135,13 @@ def load_student(name_or_path: str | Path, device: str | None = None, engine: st
             `compile` (torch.compile) and, on a GPU, `cuda-graph`; or a runtime of an exported file, which is made on
             first use where none is published: `onnx` (ONNX Runtime), `onnx-cuda`, `tensorrt`, `openvino` (faster on
             x86, an extra), and with 8-bit convolutions `onnx-int8` and `openvino-int8` (fastest).
+        size, rate: what `call` has to keep up with: frames of (height, width), and how many a second.
 
     Raises KdsharpError for an unknown name, a file that is no student, or an engine that is unknown or not installed.
     """
+    if name_or_path == choosing.ANY:
+        engine = engine or best_engine(device or "cpu", many_of_one_size=True)
+        return choosing.fastest_enough(lambda name: load_student(name, device, engine), size, rate)
     if engine is None:
         engine = "torch" if find_spec("torch") or (device or "").startswith("cuda") else "onnx"
     kind = find_engine(engine)

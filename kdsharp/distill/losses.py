@@ -6,6 +6,7 @@ Each term is one function, registered under the name by which a recipe's `Losses
     soft                       KL divergence to the teacher's answer, as distributions over grey levels
     relative                   squared error as a share of what doing nothing has: harm weighs most on good frames
     structure, ms_ssim         1 - SSIM and 1 - MS-SSIM
+    brightness                 means, picture by picture: a teacher's own shift is not to be learnt
     frequency, edge            L1 of Fourier coefficients, Charbonnier of Laplacians
     perceptual, features       the modules `perceptual` and `features`
 
@@ -13,9 +14,9 @@ What is compared with one picture only (from `structure` on) takes the teacher's
 original. All pictures are (N, C, H, W) in [0, 1]. A term of your own is registered likewise, and weighed by
 `losses.others`:
 
-    @losses.register("brightness")
-    def brightness(output: Tensor, goal: Tensor) -> Tensor:
-        return (output.mean() - goal.mean()).abs()
+    @losses.register("saturation", needs=("hr",))
+    def saturation(output: Tensor, hr: Tensor) -> Tensor:
+        return (output.std(dim=1) - hr.std(dim=1)).abs().mean()
 """
 
 from collections.abc import Callable
@@ -130,6 +131,11 @@ def relative(output: Tensor, hr: Tensor, given: Tensor) -> Tensor:
         raise KdsharpError("losses.relative compares with doing nothing: it needs a student of scale 1.")
     nothing = (given - hr).square().mean((1, 2, 3)) + (LENIENCE / 255) ** 2
     return ((output - hr).square().mean((1, 2, 3)) / nothing).mean()
+
+
+def brightness(output: Tensor, hr: Tensor) -> Tensor:
+    """How far the mean of each picture is from the original's: some teachers darken what they sharpen."""
+    return (output - hr).mean(dim=(1, 2, 3)).abs().mean()
 
 
 def soft_targets(output: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
@@ -257,6 +263,7 @@ register("ms_ssim")(lambda output, goal: 1 - ms_ssim(output, goal))
 register("frequency")(frequency)
 register("edge")(edge)
 register("contrast")(contrast)
+register("brightness", needs=("hr",))(brightness)
 register("perceptual", ("goal", "vgg"))(lambda output, goal, vgg: vgg(output, goal))
 register("features", ("features",))(lambda _output, unlike: unlike)
 

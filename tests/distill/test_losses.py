@@ -183,22 +183,22 @@ def test_what_cannot_be_is_said() -> None:
 
 
 @pytest.fixture
-def brightness(monkeypatch: pytest.MonkeyPatch) -> None:
+def level(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "TERMS", dict(losses.TERMS))
-    losses.register("brightness")(lambda output, goal: (output.mean() - goal.mean()).abs())
+    losses.register("level")(lambda output, goal: (output.mean() - goal.mean()).abs())
 
 
-@pytest.mark.usefixtures("brightness")
+@pytest.mark.usefixtures("level")
 def test_a_term_from_outside_is_weighed_like_any_other() -> None:
     hr = torch.full((1, 1, 16, 16), 0.5)
-    terms = losses.distillation_loss(hr + 0.1, hr, hr - 0.2, Losses(hr=1.0, others={"brightness": 3.0}))
-    assert terms["brightness"].item() == pytest.approx(3 * 0.3)
+    terms = losses.distillation_loss(hr + 0.1, hr, hr - 0.2, Losses(hr=1.0, others={"level": 3.0}))
+    assert terms["level"].item() == pytest.approx(3 * 0.3)
     assert terms["loss"].item() == pytest.approx(0.1 + 3 * 0.3)
-    alone = losses.distillation_loss(hr + 0.1, hr, None, Losses(hr=0.0, others={"brightness": 1.0}))
-    assert set(alone) == {"brightness", "loss"} and alone["loss"].item() == pytest.approx(0.1)
+    alone = losses.distillation_loss(hr + 0.1, hr, None, Losses(hr=0.0, others={"level": 1.0}))
+    assert set(alone) == {"level", "loss"} and alone["loss"].item() == pytest.approx(0.1)
 
 
-@pytest.mark.usefixtures("brightness")
+@pytest.mark.usefixtures("level")
 def test_what_a_term_from_outside_needs() -> None:
     hr = torch.full((1, 1, 4, 4), 0.5)
     losses.register("sum", needs=("target", "hr"))(lambda out, target, hr: (out + 2 * target + 4 * hr).sum())
@@ -207,7 +207,7 @@ def test_what_a_term_from_outside_needs() -> None:
     assert losses.distillation_loss(hr, hr, hr, weights)["sum"].item() == 16 * 7 * 0.5
     with pytest.raises(KdsharpError, match="target store has none"):
         losses.distillation_loss(hr, hr, None, weights)
-    with pytest.raises(KdsharpError, match=r"no loss term 'colour'.*brightness, sum"):
+    with pytest.raises(KdsharpError, match=r"no loss term 'colour'.*level, sum"):
         losses.weighed(Losses(hr=1.0, others={"colour": 1.0}))
     with pytest.raises(KdsharpError, match=r"cannot look at 'taste'.*hr, target, goal"):
         losses.register("taste", needs=("taste",))
@@ -318,3 +318,12 @@ def test_harm_weighs_most_on_a_good_frame() -> None:
         losses.distillation_loss(hr, hr, None, weights)
     with pytest.raises(KdsharpError, match="scale 1"):
         losses.distillation_loss(hr, hr, None, weights, given=hr[..., ::2, ::2])
+
+
+def test_brightness_is_each_picture_s_mean() -> None:
+    """One picture too bright and one too dark do not make up for each other, and detail does not count."""
+    hr = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    shift = torch.tensor([0.1, -0.3]).reshape(2, 1, 1, 1)
+    detail = torch.tensor([1.0, -1.0]).repeat(8) * 0.2
+    found = losses.distillation_loss(hr + shift + detail, hr, None, Losses(hr=0.0, others={"brightness": 1.0}))
+    assert found["loss"].item() == pytest.approx(0.2)

@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -34,6 +35,9 @@ def sharpen_video(
     student: str | Path | Sharpener = "call-s",
     strength: float = 1.0,
     force: bool = False,
+    device: str = "cpu",
+    engine: str | None = None,
+    clamp: bool = False,
 ) -> int:
     """Sharpen a video into another with everything else copied; returns the number of frames.
 
@@ -41,8 +45,10 @@ def sharpen_video(
     that are broken are left out and counted.
 
     Args:
-        student: from `load_student`; or a name or file, which is run by the processor's fastest engine.
+        student: from `load_student`; or a name or file, for `device` and `engine` (None: the fastest there). `call` is
+            the best network that keeps up with the video's own frames.
         strength: 0 to 1, blends with what was there.
+        clamp: no value beyond those around it, against ringing.
 
     Raises KdsharpError if the file is no video, the destination is the source, is there already (without `force`) or is
     of a kind that cannot be written, or PyAV is missing.
@@ -51,11 +57,14 @@ def sharpen_video(
     source, destination = Path(source), Path(destination)
     files.check_output(source, destination, SUFFIXES, force)
     check_strength(strength)
-    if isinstance(student, str | Path):
-        student = load_student(student, "cpu", best_engine("cpu", many_of_one_size=True))
     # The format's name: FFmpeg takes .m4v for an iPod's, which knows no HEVC.
     kind = "mp4" if destination.suffix.lower() == ".m4v" else None
     with whole_or_not(source, destination) as part, av.open(str(source)) as given:
+        if isinstance(student, str | Path):
+            pictures = streams.picture(given)
+            size, rate = (pictures.height, pictures.width), float(pictures.average_rate or 25)
+            student = load_student(student, device, engine or best_engine(device, True), size, rate)
+        student = replace(student, clamp=clamp) if clamp else student
         with av.open(str(part), "w", format=kind) as made:
             made.container_options.update(streams.options(given, made.format.name))
             count, places = _copy(given, made, destination, student, strength)

@@ -1,0 +1,98 @@
+"""`load_student("call")`: of the networks for calls, the best that this machine can keep up with."""
+
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kdsharp.deploy.engines.base import threads_at_hand
+from kdsharp.disk import checkpoints, files
+from kdsharp.errors import KdsharpError
+
+if TYPE_CHECKING:
+    from kdsharp.deploy.sharpen import Sharpener
+
+log = logging.getLogger(__name__)
+
+ANY = "call"
+NETWORKS = ("call-m", "call-s", "call-xs")  # from the best to the fastest
+SHARE = 0.8  # of the time between two frames: decoding and drawing take the rest
+STRIPS = 4  # a strip of the frame is timed, and counted so often
+
+
+def fastest_enough(load: Callable[[str], "Sharpener"], size: tuple[int, int], rate: float) -> "Sharpener":
+    """The first of `NETWORKS` that makes `rate` frames a second of `size` (height, width), else the last.
+
+    Each takes a tenth of a second or two to time. What was found on this processor is kept in the work folder, for as
+    long as the networks stay the same.
+    """
+    if min(size) < 1 or not rate > 0:
+        raise KdsharpError(
+            f"No network makes {rate:g} frames a second of {size[1]}x{size[0]}: give what is wanted."
+        )
+    place = files.work_dir() / "call.json"
+    known = _read(place)
+    key = " ".join(map(str, (_processor(), threads_at_hand(), f"{size[1]}x{size[0]}", *map(_made, NETWORKS))))
+    times: dict[str, float] = known.get(key, {})
+    for name in NETWORKS:
+        student = load(name)
+        ready = f"{name} {student.engine}"
+        if ready not in times:
+            times[ready] = round(_milliseconds(student, size), 1)
+            _keep(place, known | {key: times})
+        enough = times[ready] <= SHARE * 1000 / rate
+        if enough or name == NETWORKS[-1]:
+            break
+    log.info(
+        "call: %s, %.0f ms a frame of %dx%d here; %g frames a second leave %.0f (%s)",
+        *(name, times[ready], size[1], size[0], rate, 1000 / rate),
+        "the best that keeps up" if enough else "too little, and none is faster: take a smaller frame",
+    )
+    return student
+
+
+def _milliseconds(student: "Sharpener", size: tuple[int, int]) -> float:
+    """Of a whole frame, by a strip of it: the median of three after a first that prepares."""
+    rows = -(-size[0] // STRIPS)
+    strip = np.random.default_rng(0).integers(0, 256, (rows, size[1], 3), np.uint8)
+    taken = []
+    for _ in range(4):
+        began = time.perf_counter()
+        student(strip)
+        taken.append(1000 * (time.perf_counter() - began))
+    return median(taken[1:]) * size[0] / rows
+
+
+def _made(name: str) -> str:
+    return checkpoints.digest(checkpoints.find(name))
+
+
+def _processor() -> str:
+    """The kind of processor, and what its kernels are limited to."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+            kind = next(line.partition(":")[2].strip() for line in handle if line.startswith("model name"))
+    except (OSError, StopIteration):
+        kind = platform.processor() or platform.machine()
+    limits = (os.environ.get(name) for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"))
+    return ", ".join([kind, *filter(None, limits)])
+
+
+def _read(place: os.PathLike) -> dict:
+    try:
+        known = files.read_json(place)
+    except KdsharpError:
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _keep(place: os.PathLike, known: dict) -> None:
+    try:
+        files.write_json(place, known)
+    except KdsharpError as error:
+        log.info("what was measured is not kept: %s", error)
