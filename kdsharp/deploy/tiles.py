@@ -19,8 +19,8 @@ SIDE = 64  # of a tile, in pixels of the input: smaller ones spend more on their
 STEP = 8  # windows at a time are multiples of it: each number of windows is prepared for when it first comes
 BLOCK = 8  # of the map of changes: so many bytes are compared as one number
 REPEATS = 5  # of each kind of work, to find what it costs
-WORTH = 0.9  # of the whole frame's time may be spent on tiles: bookkeeping takes the rest
-REST = 4  # where all moves, only every fourth frame is looked at
+WORTH = 0.75  # of the whole frame's time may be spent on tiles: bookkeeping takes a part of the rest
+REST = 4  # where too much moves, only every fourth frame is looked at
 
 Answers = Callable[[np.ndarray], np.ndarray]
 
@@ -81,8 +81,7 @@ class Memory:
                 self.after = self._updated(planes, self.after.copy(), changed)
                 self.before = planes.copy()
                 return self.after
-            if share == 1:
-                self._rest = REST - 1
+            self._rest = REST - 1
         self.computed += 1
         self.before = planes.copy()
         return self._whole(planes)

@@ -325,5 +325,7 @@ def test_brightness_is_each_picture_s_mean() -> None:
     hr = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     shift = torch.tensor([0.1, -0.3]).reshape(2, 1, 1, 1)
     detail = torch.tensor([1.0, -1.0]).repeat(8) * 0.2
-    found = losses.distillation_loss(hr + shift + detail, hr, None, Losses(hr=0.0, others={"brightness": 1.0}))
+    found = losses.distillation_loss(
+        hr + shift + detail, hr, None, Losses(hr=0.0, others={"brightness": 1.0})
+    )
     assert found["loss"].item() == pytest.approx(0.2)
