@@ -1,6 +1,7 @@
 """The clamp keeps values between their neighbours'; and a student changes no frame's brightness."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,8 +10,9 @@ import torch
 from scipy import ndimage
 
 import kdsharp
-from kdsharp import data, recipes
+from kdsharp import data, evaluate, recipes
 from kdsharp.degradation import degrade
+from kdsharp.deploy import sharpen
 from kdsharp.deploy.clamp import clamped
 
 
@@ -34,20 +36,25 @@ def test_every_value_lies_between_its_neighbours(kind: type, scale: float, shape
 
 
 def test_an_edge_does_not_ring() -> None:
+    """With an unsharp mask in a student's place, which rings for sure."""
     edge = np.where(np.arange(64) < 32, 60, 190).astype(np.uint8)
     frame = cv2.GaussianBlur(np.repeat(np.tile(edge, (64, 1))[..., None], 3, axis=-1), (0, 0), 1.5)
-    ready = kdsharp.load_student("call-s", engine="onnx").unrestrained()
-    free, kept = ready(frame)[16:-16], replace(ready, clamp=True)(frame)[16:-16]
-    assert free.min() < 60 and free.max() > 190  # or there is nothing to keep from
-    assert kept.min() >= 60 and kept.max() <= 190
-    steepest = [np.diff(picture[0, :, 0].astype(int)).max() for picture in (frame[16:-16], kept)]
-    assert steepest[1] > steepest[0]  # and it is still sharper
-    luma = replace(ready, clamp=True).luma(frame[..., 0])
-    assert luma[16:-16].min() >= 60 and luma[16:-16].max() <= 190
+    mask = SimpleNamespace(scale=1, frame=lambda image: evaluate.unsharp(image, 2, 2), luma=evaluate.unsharp)
+    free = sharpen.Sharpener(recipes.preset("call-s"), mask)
+    kept = replace(free, clamp=True)
+    assert free(frame).min() < 60 and free(frame).max() > 190
+    assert kept(frame).min() >= 60 and kept(frame).max() <= 190
+    steepest = [np.diff(picture[32, :, 0].astype(int)).max() for picture in (frame, kept(frame))]
+    assert steepest[1] > 1.3 * steepest[0]  # and it is still sharper
+    luma = kept.luma(frame[..., 0])
+    assert luma.min() >= 60 and luma.max() <= 190
 
 
-@pytest.mark.parametrize("name", ["call-xs", "call-s", "call-m"])
-def test_no_frame_becomes_brighter_or_darker(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "least"), [("call-xs", 0.1), ("call-s", 0.1), ("call-m", 0.1), ("call-s-perceptual", 0.6)]
+)
+def test_no_frame_becomes_brighter_or_darker(name: str, least: float) -> None:
+    """A perceptual one had a teacher that darkens; before a loss kept that out, it was 3 of 255."""
     ready = kdsharp.load_student(name, engine="onnx")
     for path in data.embedded_photos("val"):
         hr = data.to_tensor(data.crop_to_multiple(data.read_image(path), 8))
@@ -55,4 +62,4 @@ def test_no_frame_becomes_brighter_or_darker(name: str) -> None:
             pair = degrade(hr, recipes.fixed_call(*call), torch.Generator().manual_seed(0))
             frame = data.to_image(pair.input)
             shift = ready(frame).mean(axis=(0, 1)) - frame.mean(axis=(0, 1))
-            assert np.abs(shift).max() < 0.1, (path.name, call)
+            assert np.abs(shift).max() < least, (path.name, call)

@@ -1,8 +1,9 @@
 """A stream that computes only what changed: every frame as by itself, to the bit, and less work where less moves."""
 
-from collections.abc import Iterator
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,15 +24,23 @@ STUDENTS = [
 ]
 
 
-def engine_of(name: str, folder: Path, network: Network) -> Engine:
-    torch.manual_seed(0)
-    model = student.build(network).eval()
-    path = export.to_onnx(model, folder / "student.onnx")
-    if name.endswith("int8"):
-        planes = quantise.calibration_planes(recipes.preset("call-s").degradation, "luma")
-        quantise.to_int8(path, folder / "int8.onnx", planes)
-        path = folder / "int8.onnx"
-    return find_engine(name).start(path, "cpu")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Network], Engine]:
+    """Engines of untrained students; a student is exported once."""
+    folder = tmp_path_factory.mktemp("exports")
+
+    def engine_of(name: str, network: Network) -> Engine:
+        stem = hashlib.sha256(repr(network).encode()).hexdigest()
+        path, small = folder / f"{stem}.onnx", folder / f"{stem}.int8.onnx"
+        if not path.exists():
+            torch.manual_seed(0)
+            export.to_onnx(student.build(network).eval(), path)
+        if name.endswith("int8") and not small.exists():
+            planes = quantise.calibration_planes(recipes.preset("call-s").degradation, "luma")
+            quantise.to_int8(path, small, itertools.islice(planes, 2))
+        return find_engine(name).start(small if name.endswith("int8") else path, "cpu")
+
+    return engine_of
 
 
 def clip(height: int, width: int, count: int, seed: int = 0) -> Iterator[np.ndarray]:
@@ -61,10 +70,10 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize(("engine", "scale", "unshuffle"), STUDENTS)
-def test_every_frame_is_as_by_itself(engine: str, scale: float, unshuffle: int, tmp_path: Path) -> None:
+def test_every_frame_is_as_by_itself(engine: str, scale: float, unshuffle: int, made: Callable) -> None:
     options = {"scale": scale, "unshuffle": unshuffle, "channels": 8, "body": 2, "colour": "luma"}
     options |= {"restraint": 0.3} if scale == 1 else {}
-    whole = engine_of(engine, tmp_path, Network("student", options))
+    whole = made(engine, Network("student", options))
     stream, kept = whole.remembering(), []
     for frame in clip(*SIZES[scale, unshuffle], count=12):
         answer = stream.luma(frame)
@@ -77,9 +86,9 @@ def test_every_frame_is_as_by_itself(engine: str, scale: float, unshuffle: int, 
 
 
 @pytest.mark.usefixtures("always")
-def test_colours_and_residual_blocks(tmp_path: Path) -> None:
+def test_colours_and_residual_blocks(made: Callable) -> None:
     options = {"scale": 1, "unshuffle": 4, "channels": 8, "blocks": 2, "colour": "rgb"}
-    whole = engine_of("openvino", tmp_path, Network("residual", options))
+    whole = made("openvino", Network("residual", options))
     stream = whole.remembering()
     for frame in clip(300, 320, count=6):
         image = np.stack([frame, frame[::-1], frame], axis=-1)
@@ -99,9 +108,9 @@ def test_networks_for_calls_have_tiles(name: str, engine: str) -> None:
 
 
 @pytest.mark.usefixtures("always")
-def test_windows_that_round_otherwise_are_noticed(tmp_path: Path) -> None:
+def test_windows_that_round_otherwise_are_noticed(made: Callable) -> None:
     options = {"scale": 1, "unshuffle": 2, "channels": 8, "body": 1, "colour": "luma"}
-    whole = engine_of("openvino", tmp_path, Network("student", options))
+    whole = made("openvino", Network("student", options))
     stream = whole.remembering()
     work = stream._memory.work
 
@@ -117,10 +126,10 @@ def test_windows_that_round_otherwise_are_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"attention": True}, {"branches": 2}])
-def test_a_student_that_sees_the_whole_picture_has_no_tiles(options: dict, tmp_path: Path) -> None:
+def test_a_student_that_sees_the_whole_picture_has_no_tiles(options: dict, made: Callable) -> None:
     """Attention weighs by a mean over the picture; several dilations are told by how far they reach."""
     network = Network("student", {"channels": 8, "body": 1, "colour": "luma"} | options)
-    whole = engine_of("openvino", tmp_path, network)
+    whole = made("openvino", network)
     stream = whole.remembering()
     if "attention" in options:
         assert stream is whole
@@ -128,9 +137,9 @@ def test_a_student_that_sees_the_whole_picture_has_no_tiles(options: dict, tmp_p
         assert stream._memory.work.halo == 4 * 4  # folded by 4: head and tail reach one, the body two
 
 
-def test_how_far_a_student_reaches_is_how_far_a_pixel_acts(tmp_path: Path) -> None:
+def test_how_far_a_student_reaches_is_how_far_a_pixel_acts(made: Callable) -> None:
     options = {"scale": 1, "unshuffle": 2, "channels": 8, "body": 3, "colour": "luma"}
-    whole = engine_of("openvino", tmp_path, Network("student", options))
+    whole = made("openvino", Network("student", options))
     halo = whole.remembering()._memory.work.halo
     frame = np.random.default_rng(0).random((1, 1, 100, 100), dtype=np.float32)
     other = frame.copy()
@@ -140,9 +149,9 @@ def test_how_far_a_student_reaches_is_how_far_a_pixel_acts(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("size", [(80, 400), (400, 301), (33, 47)])
-def test_frames_that_cannot_be_tiled_are_computed_whole(size: tuple[int, int], tmp_path: Path) -> None:
+def test_frames_that_cannot_be_tiled_are_computed_whole(size: tuple[int, int], made: Callable) -> None:
     options = {"scale": 1, "unshuffle": 2, "channels": 8, "body": 1, "colour": "luma"}
-    whole = engine_of("openvino", tmp_path, Network("student", options))
+    whole = made("openvino", Network("student", options))
     stream = whole.remembering()
     for frame in clip(*size, count=6):
         assert np.array_equal(stream.luma(frame), whole.luma(frame))
