@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -14,10 +14,19 @@ from kdsharp.deploy.engines.base import threads_at_hand
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
 
-if TYPE_CHECKING:
-    from kdsharp.deploy.sharpen import Sharpener
-
 log = logging.getLogger(__name__)
+
+
+class Student(Protocol):
+    """What of a `Sharpener` is looked at."""
+
+    @property
+    def engine(self) -> str: ...
+
+    def __call__(self, image: np.ndarray, /) -> np.ndarray: ...
+
+
+S = TypeVar("S", bound=Student)
 
 ANY = "call"
 NETWORKS = ("call-m", "call-s", "call-xs")  # from the best to the fastest
@@ -25,7 +34,7 @@ SHARE = 0.8  # of the time between two frames: decoding and drawing take the res
 STRIPS = 4  # a strip of the frame is timed, and counted so often
 
 
-def fastest_enough(load: Callable[[str], "Sharpener"], size: tuple[int, int], rate: float) -> "Sharpener":
+def fastest_enough(load: Callable[[str], S], size: tuple[int, int], rate: float) -> S:
     """The first of `NETWORKS` that makes `rate` frames a second of `size` (height, width), else the last.
 
     Each takes a tenth of a second or two to time. What was found on this processor is kept in the work folder, for as
@@ -56,7 +65,7 @@ def fastest_enough(load: Callable[[str], "Sharpener"], size: tuple[int, int], ra
     return student
 
 
-def _milliseconds(student: "Sharpener", size: tuple[int, int]) -> float:
+def _milliseconds(student: Student, size: tuple[int, int]) -> float:
     """Of a whole frame, by a strip of it: the median of three after a first that prepares."""
     rows = -(-size[0] // STRIPS)
     strip = np.random.default_rng(0).integers(0, 256, (rows, size[1], 3), np.uint8)

@@ -107,7 +107,9 @@ def test_a_published_network_teaches_by_its_name(tmp_path: Path) -> None:
     store = targets.open_store(tmp_path / "run" / "targets")
     taught = sharpen.load_student("call-s", "cpu")
     for target, frame in zip(store.target[:4], store.input[:4], strict=True):
-        assert np.abs(target.astype(int) - taught(frame)).max() <= 5  # bfloat16, and the luma of bytes
+        assert (
+            np.abs(target.astype(int) - taught(frame)).max() <= 8
+        )  # bfloat16, and luma and restraint of bytes
     assert checkpoints.recipe_of(tmp_path / "run" / "student.safetensors").teacher == "call-s"
 
 
