@@ -15,7 +15,7 @@ from kdsharp.errors import KdsharpError, naming_the_extra
 
 log = logging.getLogger(__name__)
 
-STUDENTS = ("call-s", "call-m", "blur-s", "x2-s", "x4-s")
+STUDENTS = ("call-s", "call-xs", "call-m", "blur-s", "x2-s", "x4-s")
 # Nothing comes from elsewhere and nothing goes there; WebAssembly is compiled on the page of `live`.
 _POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "

@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
     text = "default: %(default)s, which only this machine can reach"
     added.add_argument("--host", default="127.0.0.1", help=text)
     added.add_argument("--engine", default="onnx", help="as of sharpen (default: %(default)s)")
-    text = "names or files to choose from (default: call-s call-m blur-s x2-s x4-s)"
+    text = "names or files to choose from (default: call-s call-xs call-m blur-s x2-s x4-s)"
     added.add_argument("--students", nargs="+", default=[], metavar="STUDENT", help=text)
     text = "only fetch what networks in browsers need (with npm, once; a wheel has it)"
     added.add_argument("--runtime", action="store_true", help=text)

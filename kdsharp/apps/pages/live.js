@@ -5,6 +5,8 @@ import { $, divide, followStrength, resultName, reveal, say, takePictures } from
 
 const MEGAPIXELS = 25, RESULT_MEGAPIXELS = 50; // of a picture
 const LIVE_RESULT = 3840; // pixels, the longer side of an enlarged live frame
+const CALLS = ["call-m", "call-s", "call-xs"]; // from the best to the fastest
+const ANY = "call", RATE = 20, SHARE = 0.8; // frames a second that are wanted, and how much of their time may be spent
 const MISHAPS = { // what a browser calls it, and what to do
   NotAllowedError: "was not allowed: allow it in the browser's address bar, and try again.",
   NotFoundError: "was not found: connect one, and try again.",
@@ -38,6 +40,7 @@ async function start() {
   site = await (await fetch("site.json")).json();
   $("upload").hidden = !site.upload;
   $("student").replaceChildren(...site.networks.map(network => new Option(network.name)));
+  if (calls().length > 1) $("student").add(new Option(`${ANY} (the best that keeps up)`, ANY));
   if (!site.runtime) {
     say("The runtime of networks in browsers is not here yet. Fetch it once with: kdsharp web --runtime (it needs npm, "
       + "which comes with Node.js), and load this page again. The page for uploads works without it.", true);
@@ -64,9 +67,32 @@ async function cacheForOffline() {
   } catch { /* it works as long as the server does */ }
 }
 
+const calls = () => CALLS.map(name => site.networks.find(network => network.name === name)).filter(Boolean);
+
 async function open() {
-  opened = site.networks.find(network => network.name === $("student").value);
-  const wanted = () => ask("open", { network: opened, engine: $("engine").value, runtime: site.runtime });
+  const { value } = $("student");
+  if (value === ANY) return openFastEnough();
+  return openOne(site.networks.find(network => network.name === value));
+}
+
+/** Of the networks for calls the best that makes so many live frames a second here, else the fastest. */
+async function openFastEnough() {
+  const [width, height] = $("size").value.split("x").map(Number), kept = `${ANY} ${$("engine").value} ${width}x${height}`;
+  let known = null;
+  try { known = localStorage.getItem(kept); } catch { /* a private window keeps nothing */ }
+  const found = calls().filter(network => !known || network.name === known);
+  for (const network of found.length ? found : calls()) {
+    await openOne(network);
+    const { milliseconds } = await ask("time", { width, height });
+    engine += `, ${network.name}: ${milliseconds.toFixed(0)} ms a frame of ${width} x ${height}`;
+    if (milliseconds <= SHARE * 1000 / RATE) break;
+  }
+  try { localStorage.setItem(kept, opened.name); } catch { /* measured again next time */ }
+}
+
+async function openOne(network) {
+  opened = network;
+  const wanted = () => ask("open", { network, engine: $("engine").value, runtime: site.runtime });
   try {
     ({ engine } = await wanted());
   } catch (error) {
@@ -210,6 +236,7 @@ followStrength(saying(sharpenStill));
 $("form").addEventListener("submit", event => event.preventDefault());
 $("student").addEventListener("change", saying(reopen));
 $("engine").addEventListener("change", saying(reopen));
+$("size").addEventListener("change", saying(async () => { if ($("student").value === ANY) await reopen(); }));
 $("stop").addEventListener("click", () => { stop(); say("Stopped."); });
 $("example").addEventListener("click", saying(async () => {
   await showPicture(new File([await (await fetch("example.png")).blob()], "example.png", { type: "image/png" }));
