@@ -7,7 +7,7 @@ Everything is measured on the luma of the full picture, against the clip as it w
 """
 
 import argparse
-import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -31,14 +31,12 @@ from kdsharp.evaluate import rulers
 from kdsharp.speed import hardware
 from kdsharp.teacher import load_teacher
 
-log = logging.getLogger(__name__)
-
 # By codec: the encoder, and how it is told to lose no time, as a call does.
 CODECS: dict[str, tuple[str, dict[str, str]]] = {
     "H.264": ("libx264", {"preset": "veryfast", "tune": "zerolatency", "profile": "baseline"}),
     "VP8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
     "VP9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "row-mt": "1"}),
-    "AV1": ("libsvtav1", {"preset": "10", "svtav1-params": "pred-struct=1:rc=2"}),
+    "AV1": ("libsvtav1", {"preset": "10", "svtav1-params": "rtc=1:pred-struct=1:rc=2"}),
 }
 RATE = 25
 SENT = {
@@ -53,6 +51,7 @@ EYE_SIDE = 384
 SAME_SIZE = ("call-xs", "call-s", "call-m", "call-s-perceptual")
 FROM_SMALL = ("call-x1.5", "call-x3")
 OFFICIAL = ("realesr-general-x4v3", "realesr-animevideov3")  # a second a frame: for H.264 shrunk by 2 only
+MEANS = ("gain_db", "gain_ssim", "jod", "flicker")
 EYES = 2  # JOD takes a second and a half a method: of calls that are shrunk by this
 
 
@@ -152,6 +151,9 @@ def methods(official: bool) -> dict[str, Method]:
         "bicubic": lambda call, _: call.enlarged(cv2.INTER_CUBIC),
         "Lanczos": lambda call, _: call.enlarged(cv2.INTER_LANCZOS4),
         "bicubic, best unsharp mask": masked,
+        "EASU": lambda call, _: [
+            fsr.enlarged(frame, call.originals[0].shape[:2], None) for frame in call.small
+        ],
         "EASU + RCAS": lambda call, _: [
             fsr.enlarged(frame, call.originals[0].shape[:2]) for frame in call.small
         ],
@@ -221,7 +223,7 @@ def summary(rows: list[dict]) -> list[dict]:
     for method in dict.fromkeys(row["method"] for row in rows):
         own = [row for row in rows if row["method"] == method]
         line = {"method": method, "calls": len(own)}
-        line |= {key: _mean(own, key) for key in ("gain_db", "gain_ssim", "jod", "flicker")}
+        line |= {key: _mean(own, key) for key in MEANS}
         table.append(
             line | {name: _mean([row for row in own if row[key] == name], "gain_db") for key, name in groups}
         )
@@ -277,13 +279,17 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write rows and means there")
     parser.add_argument("--figure", type=Path, help="also draw the means there")
     chosen = parser.parse_args()
+    os.environ.setdefault("SVT_LOG", "1")  # errors only
     rows = measure(chosen.quick, chosen.official)
     table = summary(rows)
-    groups = [
-        key for key in table[0] if key not in ("method", "calls", "gain_db", "gain_ssim", "jod", "flicker")
-    ]
+    groups = [key for key in table[0] if key not in ("method", "calls", *MEANS)]
+    shown = [
+        {key.replace(".", ""): value for key, value in line.items()} for line in table
+    ]  # for `str.format`
     print(", ".join(f"{key} {value}" for key, value in hardware().items()))
-    print(evaluate.text_table(table, COLUMNS | {name: f"{{{name}:+.2f}}" for name in groups}))
+    print(
+        evaluate.text_table(shown, COLUMNS | {name: f"{{{name.replace('.', '')}:+.2f}}" for name in groups})
+    )
     if chosen.json:
         files.write_json(chosen.json, {"hardware": hardware(), "means": table, "rows": rows})
     if chosen.figure:

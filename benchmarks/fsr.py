@@ -93,10 +93,11 @@ def rcas(plane: np.ndarray, stops: float = 0.2) -> np.ndarray:
     return (lobe * sum(around) + plane) / (4 * lobe + 1)
 
 
-def enlarged(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`uint8` RGB (H, W, 3) to `size` (height, width): luma by EASU and RCAS, chroma by bicubic interpolation."""
+def enlarged(picture: np.ndarray, size: tuple[int, int], stops: float | None = 0.2) -> np.ndarray:
+    """`uint8` RGB (H, W, 3) to `size` (height, width): luma by EASU, and RCAS unless None, chroma by interpolation."""
     colours = cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)
     large = cv2.resize(colours, size[::-1], interpolation=cv2.INTER_CUBIC)
-    luma = rcas(easu(colours[..., 0].astype(np.float32) / 255, size))
+    luma = easu(colours[..., 0].astype(np.float32) / 255, size)
+    luma = luma if stops is None else rcas(luma, stops)
     large[..., 0] = np.rint(255 * luma.clip(0, 1))
     return cv2.cvtColor(large, cv2.COLOR_YCrCb2RGB)
