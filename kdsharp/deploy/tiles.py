@@ -46,7 +46,8 @@ class Work:
 class Memory:
     """The last frame of a stream and its answer. Called with the next, planes (1, C, H, W), it gives the answer.
 
-    A frame of another size begins a new stream. `share` is how much of the frames since then was computed.
+    Answers are read-only, and no later frame changes them. A frame of another size begins a new stream. `share` is how
+    much of the frames since then was computed.
     """
 
     def __init__(self, work: Work) -> None:
@@ -77,18 +78,21 @@ class Memory:
                 return self.after
             if self._worth(planes, changed):
                 self.computed += share
-                # In a copy: who got the last answer may keep it.
-                self.after = self._updated(planes, self.after.copy(), changed)
                 self.before = planes.copy()
-                return self.after
+                return self._kept(self._updated(planes, self.after.copy(), changed))
             self._rest = REST - 1
         self.computed += 1
         self.before = planes.copy()
         return self._whole(planes)
 
     def _whole(self, planes: np.ndarray) -> np.ndarray:
-        self.after = self.work.padded(planes)
-        return self.after
+        return self._kept(self.work.padded(planes))
+
+    def _kept(self, after: np.ndarray) -> np.ndarray:
+        """Read-only: what is written into an answer would come back in the next one."""
+        after.setflags(write=False)
+        self.after = after
+        return after
 
     def _worth(self, planes: np.ndarray, changed: np.ndarray) -> bool:
         """Whether the changed tiles take less time than the whole frame."""

@@ -77,7 +77,7 @@ def test_every_frame_is_as_by_itself(engine: str, scale: float, unshuffle: int, 
     stream, kept = whole.remembering(), []
     for frame in clip(*SIZES[scale, unshuffle], count=12):
         answer = stream.luma(frame)
-        assert np.array_equal(answer, whole.luma(frame))
+        assert np.array_equal(answer, whole.luma(frame)) and (scale == 1 or not answer.flags.writeable)
         kept.append((answer, answer.copy()))
     assert stream._memory._costs == () or stream._memory.share < 0.8
     assert all(
