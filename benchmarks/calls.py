@@ -240,11 +240,11 @@ def draw(table: list[dict], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 0.36 * len(table) + 1.2), layout="constrained")
     for place, line in enumerate(table):
         axes.plot([0, line["gain_db"]], [place, place], color="0.6", linewidth=3, solid_capstyle="butt")
-        axes.annotate(
+        axes.text(
+            1.02,
+            place,
             f"{line['gain_db']:+.2f}",
-            (max(line["gain_db"], 0), place),
-            (24, 0),
-            textcoords="offset points",
+            transform=axes.get_yaxis_transform(),
             va="center",
             fontsize=8,
         )
@@ -255,7 +255,7 @@ def draw(table: list[dict], path: Path) -> None:
     axes.invert_yaxis()
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("gain over bilinear enlargement, dB PSNR-Y")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="upper left", fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
