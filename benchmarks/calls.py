@@ -1,6 +1,6 @@
 """Calls in real codecs: H.264, VP8, VP9 and AV1 at the rates of poor calls, and what a receiver can make of them.
 
-    python -m benchmarks.calls [--quick] [--json FILE] [--figure FILE]
+    python -m benchmarks.calls [--quick] [--official] [--json FILE] [--figure FILE]
 
 Clips of people come from KDSHARP_ASSETS; pans over the embedded photographs and scrolling text are made here.
 Everything is measured on the luma of the full picture, against the clip as it was before it was sent.
@@ -39,11 +39,8 @@ CODECS: dict[str, tuple[str, dict[str, str]]] = {
     "AV1": ("libsvtav1", {"preset": "10", "svtav1-params": "rtc=1:pred-struct=1:rc=2"}),
 }
 RATE = 25
-SENT = {
-    3: (80, 200),
-    2: (150, 400),
-    1.5: (250, 600),
-}  # shrunk by; kilobits a second of a full picture of 960x540
+# Shrunk by so much: kilobits a second, where the full picture is 960x540.
+SENT = {3: (80, 200), 2: (150, 400), 1.5: (250, 600)}
 FULL = 960 * 540
 WARM = 24  # frames, until an encoder has found its rate
 SHOWN = 6  # frames in a row that are measured
@@ -283,9 +280,8 @@ def main() -> None:
     rows = measure(chosen.quick, chosen.official)
     table = summary(rows)
     groups = [key for key in table[0] if key not in ("method", "calls", *MEANS)]
-    shown = [
-        {key.replace(".", ""): value for key, value in line.items()} for line in table
-    ]  # for `str.format`
+    # `str.format` takes what follows a dot for an attribute.
+    shown = [{key.replace(".", ""): value for key, value in line.items()} for line in table]
     print(", ".join(f"{key} {value}" for key, value in hardware().items()))
     print(
         evaluate.text_table(shown, COLUMNS | {name: f"{{{name.replace('.', '')}:+.2f}}" for name in groups})

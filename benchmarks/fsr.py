@@ -9,20 +9,12 @@ Lottes, "FidelityFX Super Resolution 1.0", 2021. There both work on RGB, with ha
 import cv2
 import numpy as np
 
+# Places (x, y) around the four nearest pixels, row by row.
 _TAPS = (
-    (0, -1),
-    (1, -1),
-    (-1, 0),
-    (0, 0),
-    (1, 0),
-    (2, 0),
-    (-1, 1),
-    (0, 1),
-    (1, 1),
-    (2, 1),
-    (0, 2),
-    (1, 2),
-)  # x, y
+    *((x, -1) for x in (0, 1)),
+    *((x, y) for y in (0, 1) for x in (-1, 0, 1, 2)),
+    *((x, 2) for x in (0, 1)),
+)
 _LEAST = 1 / 32768  # a gradient below it has no direction
 _RCAS_LIMIT = 0.25 - 1 / 16
 

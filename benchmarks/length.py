@@ -38,9 +38,8 @@ def variant(recipe: Recipe, optimizer: str, steps: int) -> Recipe:
         validate_every=steps,
         ema=min(recipe.training.ema, max(0.0, 1 - 20 / steps)),  # an average over a twentieth of the steps
     )
-    return dataclasses.replace(
-        recipe, training=changed, start=None
-    )  # from scratch, whatever the published one did
+    # From scratch, whatever the published one went on from.
+    return dataclasses.replace(recipe, training=changed, start=None)
 
 
 def run(recipe: Recipe, photos: pipeline.Photos, folder: Path, lengths: list[int], device: str) -> list[dict]:
