@@ -10,7 +10,6 @@ import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -24,20 +23,13 @@ from tqdm.auto import tqdm
 from benchmarks import fsr, scenes
 from kdsharp import data, evaluate
 from kdsharp.apps.video import pyav
+from kdsharp.apps.video.channel import CODECS, through
 from kdsharp.deploy import load_student
 from kdsharp.disk import files
-from kdsharp.errors import KdsharpError
 from kdsharp.evaluate import rulers
 from kdsharp.speed import hardware
 from kdsharp.teacher import load_teacher
 
-# By codec: the encoder, and how it is told to lose no time, as a call does.
-CODECS: dict[str, tuple[str, dict[str, str]]] = {
-    "H.264": ("libx264", {"preset": "veryfast", "tune": "zerolatency", "profile": "baseline"}),
-    "VP8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
-    "VP9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "row-mt": "1"}),
-    "AV1": ("libsvtav1", {"preset": "10", "svtav1-params": "rtc=1:pred-struct=1:rc=2"}),
-}
 RATE = 25
 # Shrunk by so much: kilobits a second, where the full picture is 960x540.
 SENT = {3: (80, 200), 2: (150, 400), 1.5: (250, 600)}
@@ -96,27 +88,10 @@ def _pan(photo: np.ndarray, count: int) -> Iterator[np.ndarray]:
 
 def send(frames: list[np.ndarray], codec: str, shrink: float, kbps: int) -> Call:
     """A clip through a call; the first `WARM` frames are sent and not kept."""
-    encoder, options = CODECS[codec]
-    av = pyav()
     size = tuple(round(side / shrink) // 2 * 2 for side in frames[0].shape[1::-1])
-    sender = av.CodecContext.create(encoder, "w")
-    sender.width, sender.height, sender.pix_fmt = *size, "yuv420p"
-    sender.framerate, sender.time_base, sender.bit_rate = Fraction(RATE), Fraction(1, RATE), 1000 * kbps
-    limits = {"maxrate": f"{kbps}k", "bufsize": f"{max(1, kbps // 2)}k"} if codec == "H.264" else {}
-    sender.options = options | limits
-    receiver = av.CodecContext.create({"H.264": "h264", "AV1": "libdav1d"}.get(codec, codec.lower()), "r")
-    packets = []
-    for number, frame in enumerate(frames):
-        small = cv2.resize(np.ascontiguousarray(frame), size, interpolation=cv2.INTER_AREA)
-        sent = av.VideoFrame.from_ndarray(small, format="rgb24").reformat(format="yuv420p")
-        sent.pts = number
-        packets += sender.encode(sent)
-    packets += sender.encode(None)
-    decoded = [frame for packet in [*packets, None] for frame in receiver.decode(packet)]
-    if len(decoded) != len(frames):
-        raise KdsharpError(f"{codec}: {len(frames)} frames were sent and {len(decoded)} arrived.")
-    reached = sum(packet.size for packet in packets) * 8 * RATE / len(frames) / 1000
-    return Call(frames[WARM:], [frame.to_ndarray(format="rgb24") for frame in decoded[WARM:]], reached)
+    arrived = list(through(frames, size, kbps, RATE, codec))
+    reached = sum(one.size for one in arrived) * 8 * RATE / len(arrived) / 1000
+    return Call(frames[WARM:], [one.small for one in arrived[WARM:]], reached)
 
 
 Method = Callable[[Call, float], list[np.ndarray] | None]

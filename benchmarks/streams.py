@@ -8,18 +8,15 @@ Every frame is sharpened by itself and as part of its stream, in turns, and both
 import argparse
 import time
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 
 from benchmarks import scenes
 from kdsharp import data, evaluate
-from kdsharp.apps import call
-from kdsharp.apps.video import pyav
+from kdsharp.apps.video import channel, pyav
 from kdsharp.deploy import sharpen
 from kdsharp.disk import files
 from kdsharp.errors import KdsharpError
@@ -83,15 +80,8 @@ def _pan(count: int) -> Iterator[np.ndarray]:
 
 def received(frames: Iterable[np.ndarray], size: tuple[int, int], kbps: int) -> Iterator[np.ndarray]:
     """Frames as the receiver of a call shows them: shrunk, coded in H.264, decoded, enlarged to 1080p (bilinear)."""
-    sender, receiver = call._codecs(SimpleNamespace(average_rate=Fraction(25)), kbps, size)
-    for number, picture in enumerate(frames):
-        way = cv2.INTER_AREA if picture.shape[1] > size[0] else cv2.INTER_CUBIC
-        small = cv2.resize(np.ascontiguousarray(picture), size, interpolation=way)
-        sent = pyav().VideoFrame.from_ndarray(small, format="rgb24").reformat(format="yuv420p")
-        sent.pts = number
-        for packet in sender.encode(sent):
-            for frame in receiver.decode(packet):
-                yield cv2.resize(frame.to_ndarray(format="rgb24"), SIZE, interpolation=cv2.INTER_LINEAR)
+    for _, small, _ in channel.through(frames, size, kbps):
+        yield cv2.resize(small, SIZE, interpolation=cv2.INTER_LINEAR)
 
 
 def measure(name: str, frames: Iterable[np.ndarray], student: sharpen.Sharpener) -> dict:

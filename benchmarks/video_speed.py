@@ -88,6 +88,9 @@ class Nothing:
 
     scale = 1
 
+    def remembering(self) -> "Nothing":
+        return self
+
     def luma(self, plane: np.ndarray) -> np.ndarray:
         return plane
 

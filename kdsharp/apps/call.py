@@ -1,11 +1,10 @@
 """A simulated video call: a clip shrunk and coded at a low bitrate, enlarged by its receiver, and sharpened.
 
-What a student is for, measured where it is used: H.264 with motion and its own key frames, not JPEG.
+What a student is for, measured where it is used: a real codec with motion and its own key frames, not JPEG.
 """
 
 import math
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
 from kdsharp import evaluate
-from kdsharp.apps.video import SUFFIXES, pyav, streams, write_video
+from kdsharp.apps.video import SUFFIXES, channel, pyav, streams, write_video
 from kdsharp.apps.video.reading import is_frame, unpacked
 from kdsharp.deploy.sharpen import Sharpener
 from kdsharp.disk import files
@@ -31,9 +30,11 @@ def simulate(
     kbps: int = 150,
     size: tuple[int, int] = (640, 360),
     force: bool = False,
+    codec: str = "H.264",
 ) -> list[dict]:
     """Send a clip through a call of `kbps` kilobits a second and pictures of `size` (width, height), then sharpen it.
 
+    By H.264, or another `codec` of `video.channel.CODECS`.
     Writes original, received and sharpened pictures side by side into `destination`, and PSNR-Y (dB; None where the
     pictures are equal) and SSIM-Y of each frame, received and sharpened, as JSON beside it (`table_of`). Returns those
     rows. Raises KdsharpError if the clip cannot be read, is smaller than the call, or one of the two files is there
@@ -54,7 +55,7 @@ def simulate(
     student = student.remembering()
 
     def shown(given: Any) -> Iterator[np.ndarray]:
-        for original, received in _through_call(given, kbps, size):
+        for original, received in _through_call(given, kbps, size, codec):
             sharp = student(received)
             rows.append(_scores(len(rows), original, received, sharp))
             pairs = zip(NAMES, (original, received, sharp), strict=True)
@@ -94,43 +95,23 @@ def _error(psnr: float | None) -> float:
     return 0.0 if psnr is None else 10 ** (-psnr / 10)
 
 
-def _through_call(given: Any, kbps: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _through_call(
+    given: Any, kbps: int, size: tuple[int, int], codec: str
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each frame as it was, and as the receiver shows it: coded, decoded, and enlarged (bilinear); `uint8` RGB."""
     pictures = streams.picture(given)
-    sender, receiver = _codecs(pictures, kbps, size)
-    waiting: list[np.ndarray] = []  # a decoder may answer late
 
-    def arrived(packets: list) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for packet in packets:
-            for frame in receiver.decode(packet):
-                original = waiting.pop(0)
-                small = frame.to_ndarray(format="rgb24")
-                yield original, cv2.resize(small, original.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    def originals() -> Iterator[np.ndarray]:
+        for frame in tqdm((item for item in unpacked(given, pictures) if is_frame(item)), unit="frame"):
+            picture = frame.to_ndarray(format="rgb24")[: frame.height // 2 * 2, : frame.width // 2 * 2]
+            if picture.shape[1] < size[0] or picture.shape[0] < size[1]:
+                raise KdsharpError(
+                    f"The clip is smaller than a call of {size[0]}x{size[1]}: give a smaller --size."
+                )
+            yield picture
 
-    frames = (item for item in unpacked(given, pictures) if is_frame(item))
-    for number, frame in enumerate(tqdm(frames, unit="frame")):
-        picture = frame.to_ndarray(format="rgb24")[: frame.height // 2 * 2, : frame.width // 2 * 2]
-        if picture.shape[1] < size[0] or picture.shape[0] < size[1]:
-            raise KdsharpError(
-                f"The clip is smaller than a call of {size[0]}x{size[1]}: give a smaller --size."
-            )
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        sent = pyav().VideoFrame.from_ndarray(small, format="rgb24").reformat(format="yuv420p")
-        sent.pts = number
-        waiting.append(picture)
-        yield from arrived(sender.encode(sent))
-    yield from arrived([*sender.encode(None), None])
-
-
-def _codecs(pictures: Any, kbps: int, size: tuple[int, int]) -> tuple[Any, Any]:
-    """H.264 as calls use it: no frame waits for a later one, and the rate holds over half a second."""
-    rate = pictures.average_rate or Fraction(25)
-    sender = pyav().CodecContext.create("libx264", "w")
-    sender.width, sender.height, sender.pix_fmt = *size, "yuv420p"
-    sender.framerate, sender.time_base, sender.bit_rate = rate, 1 / Fraction(rate), 1000 * kbps
-    limits = {"maxrate": f"{kbps}k", "bufsize": f"{max(1, kbps // 2)}k"}
-    sender.options = {"preset": "veryfast", "tune": "zerolatency", "profile": "baseline"} | limits
-    return sender, pyav().CodecContext.create("h264", "r")
+    for original, small, _ in channel.through(originals(), size, kbps, pictures.average_rate or 25, codec):
+        yield original, cv2.resize(small, original.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _scores(number: int, original: np.ndarray, received: np.ndarray, sharp: np.ndarray) -> dict:

@@ -17,6 +17,9 @@ def add(commands: Commands) -> None:
     added.add_argument("--kbps", type=whole, default=150, help="kilobits a second (default: %(default)s)")
     text = "of the sent pictures (default: %(default)s)"
     added.add_argument("--size", type=size, default="640x360", help=text)
+    added.add_argument(
+        "--codec", choices=("H.264", "VP8", "VP9", "AV1"), default="H.264", help="default: %(default)s"
+    )
     added.add_argument("--student", default="call-s", help="call-s, call-m or a file (default: %(default)s)")
     added.add_argument("--engine", help="as of sharpen")
     add_force(added)
@@ -28,6 +31,8 @@ def run(chosen: Namespace) -> None:
 
     engine = chosen.engine or sharpen.best_engine(chosen.device, many_of_one_size=True)
     student = sharpen.load_student(chosen.student, chosen.device, engine)
-    rows = call.simulate(chosen.input, chosen.output, student, chosen.kbps, chosen.size, chosen.force)
+    rows = call.simulate(
+        chosen.input, chosen.output, student, chosen.kbps, chosen.size, chosen.force, chosen.codec
+    )
     print(call.summary(rows))
     print(f"{chosen.output} and {call.table_of(chosen.output)}")
