@@ -132,7 +132,8 @@ def methods(official: bool) -> dict[str, Method]:
     }
     students = {name: load_student(name, engine="onnx") for name in (*SAME_SIZE, *FROM_SMALL)}
     found |= {name: partial(sharpened, student=students[name]) for name in SAME_SIZE}
-    found["call-s on bicubic"] = partial(sharpened, student=students["call-s"], way=cv2.INTER_CUBIC)
+    for name, way in (("bicubic", cv2.INTER_CUBIC), ("Lanczos", cv2.INTER_LANCZOS4)):
+        found[f"call-s on {name}"] = partial(sharpened, student=students["call-s"], way=way)
     found |= {name: partial(from_small, student=students[name]) for name in FROM_SMALL}
     if official:
         found |= {name: partial(by_network, guide=load_teacher(name)) for name in OFFICIAL}
