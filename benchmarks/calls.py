@@ -157,7 +157,7 @@ def measure(quick: bool, official: bool) -> list[dict]:
                 "codec": codec,
                 "shrink": shrink,
                 "kbps": kbps,
-                "reached": call.kbps,
+                "reached": round(call.kbps, 1),
             }
             start = None
             for method, way in ways.items():
@@ -168,8 +168,8 @@ def measure(quick: bool, official: bool) -> list[dict]:
                 rows.append(
                     row
                     | {
-                        "gain_db": row["psnr_y"] - start["psnr_y"],
-                        "gain_ssim": row["ssim_y"] - start["ssim_y"],
+                        "gain_db": round(row["psnr_y"] - start["psnr_y"], 4),
+                        "gain_ssim": round(row["ssim_y"] - start["ssim_y"], 4),
                     }
                 )
     return rows
@@ -184,7 +184,7 @@ def _scores(shown: list[np.ndarray], originals: list[np.ndarray], seen: bool) ->
     if seen and evaluate.perception_at_hand():
         middles = [[data.centre(frame, EYE_SIDE) for frame in film] for film in (shown, originals)]
         found["jod"] = evaluate.jod_of_video(*middles, RATE)
-    return found
+    return {name: round(value, 4) for name, value in found.items()}
 
 
 def summary(rows: list[dict]) -> list[dict]:
