@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,9 @@ def train(
         run = _Run(recipe, folder, made_from, validation, perceptual, recorded)
         learner = _begin_or_resume(run, device, inside)
         colour = learner.network.colour
-        crops = on_device(store, device)
+        # Several students may share a store: one that learns alone sees the originals only, whatever lies beside them.
+        alone = recipe.teacher is None and "target" not in needs
+        crops = on_device(replace(store, target=None) if alone else store, device)
 
         def draw(step: int) -> Batch:
             return draw_batch(crops, settings, step, colour, device)

@@ -58,6 +58,14 @@ def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, store: targets.
     assert (tmp_path / "parts" / "validation-000012.png").exists()
 
 
+def test_who_learns_alone_sees_no_teacher(tmp_path: Path, store: targets.TargetStore) -> None:
+    """Notebooks train a student alone on the store of its sisters: their teacher's pictures must not reach it."""
+    alone, photos = recipe(losses=Losses(hr=1.0, structure=0.5)), data.embedded_photos("train")
+    bare = targets.build(tmp_path / "bare", photos, alone.degradation, alone.store, None)
+    shared = distill.train(alone, store, bare, tmp_path / "shared")
+    assert torch.equal(weights(shared), weights(distill.train(alone, bare, bare, tmp_path / "own")))
+
+
 def test_folder_of_another_run_is_left_alone(tmp_path: Path, store: targets.TargetStore) -> None:
     distill.train(recipe(), store, store, tmp_path / "run")
     before = (tmp_path / "run" / "last.pt").read_bytes()
