@@ -20,6 +20,7 @@ EXTRAS = {
     "nbclient": "course",
     "nbformat": "course",
     "av": "video",
+    "pyvirtualcam": "camera",
     "flask": "web",
     "waitress": "web",
     "werkzeug": "web",

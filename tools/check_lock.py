@@ -24,6 +24,7 @@ EXTRAS = (
     "test",
     "restormer",
     "browser",
+    "camera",
 )  # course brings train, notebooks, openvino, video, web, perception
 # Plain Python that is released as source only (cvvdp asks for it): pip makes a wheel of it anywhere, in a second.
 SOURCES = ("ffmpeg",)

@@ -130,11 +130,16 @@ def sharpened(picture: Picture, student: Sharpener, strength: float = 1.0) -> Pi
     """
     check_strength(strength)
     before = spread(picture)
-    after = _in_tiles(before, student)
-    if strength < 1:
-        after = cv2.addWeighted(after, strength, enlarge(before, student.scale), 1 - strength, 0)
+    after = blended(before, _in_tiles(before, student), student.scale, strength)
     alpha = None if picture.alpha is None else enlarge(picture.alpha, student.scale)
     return replace(picture, colours=after, alpha=alpha)
+
+
+def blended(before: np.ndarray, after: np.ndarray, scale: float, strength: float) -> np.ndarray:
+    """A student's answer (scale H, scale W, 3) and the picture (H, W, 3) enlarged; of `strength` 1 the answer alone."""
+    if strength == 1:
+        return after
+    return cv2.addWeighted(after, strength, enlarge(before, scale), 1 - strength, 0)
 
 
 def spread(picture: Picture) -> np.ndarray:

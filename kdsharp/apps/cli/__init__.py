@@ -13,6 +13,7 @@ from typing import NoReturn
 from kdsharp.apps.cli import (
     ablate,
     call,
+    camera,
     course,
     download,
     evaluate,
@@ -25,7 +26,7 @@ from kdsharp.apps.cli import (
 )
 from kdsharp.errors import KdsharpError, missing
 
-COMMANDS = (course, download, targets, train, evaluate, ablate, speed, export, sharpen, call, web)
+COMMANDS = (course, download, targets, train, evaluate, ablate, speed, export, sharpen, call, camera, web)
 
 
 class _Parser(argparse.ArgumentParser):
