@@ -4,11 +4,7 @@
 `reading` and `writing`. A file appears whole or not at all.
 """
 
-import logging
-import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
@@ -16,12 +12,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm.auto import tqdm
 
-from kdsharp import data
-from kdsharp.apps import video
 from kdsharp.data.enlarging import enlarge
-from kdsharp.data.reading import Extras, Picture, decode, read, visible
+from kdsharp.data.reading import Extras, Picture, decode, read
 from kdsharp.data.tiles import spans
 from kdsharp.data.writing import FORMATS, check, encode, write
 from kdsharp.deploy.sharpen import Sharpener, check_strength
@@ -31,18 +24,7 @@ from kdsharp.recipes import enlarged
 
 __all__ = ["FORMATS", "Extras", "Picture", "decode", "encode", "read", "write"]  # and what is defined here
 
-log = logging.getLogger(__name__)
-
 TILE, CONTEXT = 2048, 128  # pixels; multiples of what networks fold by
-MOST_JOBS = 64
-LONGEST_NAME = 255  # bytes, of a file on most systems
-# Pictures and videos that a folder may hold and that are not sharpened there: they are named, not passed over.
-LEFT_OUT = (
-    *(".gif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".ico", ".tga", ".ppm", ".pgm", ".psd", ".exr", ".hdr", ".svg"),
-    *(".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2"),
-    *video.SUFFIXES,
-    *video.ONLY_READ,
-)  # fmt: skip
 
 
 def sharpen_file(
@@ -55,71 +37,12 @@ def sharpen_file(
     """
     source, destination = Path(source), Path(destination)
     check_strength(strength)
-    with _named(source):
+    with named(source):
         files.check_output(source, destination, FORMATS, force)
         picture = read(source)
         check(picture, destination, student.scale)
         write(destination, sharpened(picture, student, strength))
     return destination
-
-
-def sharpen_folder(
-    source: Path,
-    destination: Path,
-    student: Sharpener,
-    strength: float = 1.0,
-    force: bool = False,
-    jobs: int = 2,
-) -> list[str]:
-    """Sharpen every picture under a folder into another with the same names; what is there already is skipped.
-
-    While one picture goes through the network, `jobs` (1 to 64) others are decoded and encoded. Hidden files are passed
-    over; pictures and videos of other kinds are named in a warning. Returns what went wrong, one sentence a picture.
-    Raises KdsharpError if there is no picture, if `destination` lies inside `source`, if another run writes there, and
-    for numbers out of range.
-    """
-    source, destination = Path(source), Path(destination)
-    check_strength(strength)
-    if not 1 <= jobs <= MOST_JOBS:
-        raise KdsharpError(f"The number of jobs lies between 1 and {MOST_JOBS}, not at {jobs}.")
-    if destination.resolve().is_relative_to(source.resolve()):
-        raise KdsharpError(f"{destination} lies inside {source}: choose a folder outside it.")
-    found = visible(source, data.SUFFIXES)
-    if left_out := [path.relative_to(source).as_posix() for path in visible(source, LEFT_OUT)]:
-        more = f" and {len(left_out) - 10} more" if len(left_out) > 10 else ""
-        log.warning("%s: left out, as they are of other kinds: %s%s", source, ", ".join(left_out[:10]), more)
-    if not found:
-        raise KdsharpError(f"{source} holds no picture ({', '.join(data.SUFFIXES)}).")
-    outputs = _outputs(found, source, destination)
-    with files.only_one(destination):
-        todo = {path: output for path, output in outputs.items() if force or not os.path.exists(output)}
-        if len(todo) < len(found):
-            log.info("%d of %d pictures are there already", len(found) - len(todo), len(found))
-        return _sharpen_all(todo, student, strength, jobs)
-
-
-def _sharpen_all(todo: dict[Path, Path], student: Sharpener, strength: float, jobs: int) -> list[str]:
-    one_at_a_time = threading.Lock()  # the network has all cores to itself
-
-    def work(path: Path) -> str | None:
-        try:
-            with _named(path):
-                picture = read(path)
-                check(picture, todo[path], student.scale)
-                with one_at_a_time:
-                    result = sharpened(picture, student, strength)
-                write(todo[path], result)
-        except KdsharpError as error:
-            return str(error)
-        return None
-
-    problems = []
-    with ThreadPoolExecutor(jobs) as pool:
-        for problem in tqdm(pool.map(work, todo), total=len(todo), unit="picture"):
-            if problem:
-                problems.append(problem)
-                log.warning("%s", problem)
-    return problems
 
 
 def sharpened(picture: Picture, student: Sharpener, strength: float = 1.0) -> Picture:
@@ -174,25 +97,8 @@ def _in_tiles(image: np.ndarray, student: Sharpener) -> np.ndarray:
     return student.restrained(image, result)
 
 
-def _outputs(found: list[Path], source: Path, destination: Path) -> dict[Path, Path]:
-    """The same names elsewhere; formats that are not written get `.png` behind theirs, or `.2.png` if that is taken."""
-    same = {path: destination / path.relative_to(source) for path in found}
-    outputs = {path: place for path, place in same.items() if place.suffix.lower() in FORMATS}
-    taken = set(outputs.values())
-    for path, place in same.items():
-        if path not in outputs:
-            named = place.with_name(f"{place.name}.png")
-            long = len(os.fsencode(named.name)) > LONGEST_NAME
-            outputs[path], number = place.with_suffix(".png") if long else named, 1
-            while outputs[path] in taken:
-                number += 1
-                outputs[path] = place.with_name(f"{place.name}.{number}.png")
-            taken.add(outputs[path])
-    return outputs
-
-
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong with a file into one sentence that names it, so that a batch goes on."""
     try:
         yield

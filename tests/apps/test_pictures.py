@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms, features
 
 from kdsharp import data
-from kdsharp.apps import pictures
+from kdsharp.apps import batch, pictures
 from kdsharp.apps.cli import main
 from kdsharp.deploy import Sharpener, load_student
 from kdsharp.disk import files
@@ -190,7 +190,7 @@ def test_a_folder_of_everything(
         (source / name).write_bytes(b"Mac OS X")
     for name in ("ani.gif", "new.heic", "clip.mp4", "clip.TS"):
         (source / name).write_bytes(b"something else")
-    assert pictures.sharpen_folder(source, out, student) == []
+    assert batch.sharpen_folder(source, out, student) == []
     assert {path.name: read(path).shape[:2] for path in files_in(out)} == made
     assert len(caplog.messages) == 1
     assert all(name in caplog.text for name in ("ani.gif", "new.heic", "clip.mp4", "clip.TS"))
@@ -211,7 +211,7 @@ def test_one_bad_picture_does_not_end_a_folder(photo: np.ndarray, tmp_path: Path
     (tmp_path / "in").mkdir()
     for name, rows in (("a.png", 96), ("b.png", 40), ("c.png", 95)):
         Image.fromarray(photo[:rows]).save(tmp_path / "in" / name)
-    (problem,) = pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", Fails())
+    (problem,) = batch.sharpen_folder(tmp_path / "in", tmp_path / "out", Fails())
     assert "b.png" in problem and "\n" not in problem and problem.endswith(".")
     assert {path.name for path in files_in(tmp_path / "out")} == {"a.png", "c.png"}
     with pytest.raises(KdsharpError, match=r"b\.png"):
@@ -227,7 +227,7 @@ def test_numbers_out_of_range_are_said_once(
     (tmp_path / "in").mkdir()
     Image.fromarray(photo).save(tmp_path / "in" / "a.png")
     with pytest.raises(KdsharpError, match="between"):
-        pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student, **wrong)
+        batch.sharpen_folder(tmp_path / "in", tmp_path / "out", student, **wrong)
     assert not (tmp_path / "out").exists()
 
 
@@ -235,8 +235,8 @@ def test_one_run_a_folder(photo: np.ndarray, student: Sharpener, tmp_path: Path)
     (tmp_path / "in").mkdir()
     Image.fromarray(photo).save(tmp_path / "in" / "a.png")
     with files.only_one(tmp_path / "out"), pytest.raises(KdsharpError, match="Another run"):
-        pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student)
-    assert pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student) == []
+        batch.sharpen_folder(tmp_path / "in", tmp_path / "out", student)
+    assert batch.sharpen_folder(tmp_path / "in", tmp_path / "out", student) == []
 
 
 def test_long_names(photo: np.ndarray, student: Sharpener, tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_long_names(photo: np.ndarray, student: Sharpener, tmp_path: Path) -> No
     names = ("é" * 125 + ".png", "b" * 251 + ".bmp", "b" * 251 + ".png")
     for name in names:
         Image.fromarray(photo).save(tmp_path / "in" / name)
-    problems = pictures.sharpen_folder(tmp_path / "in", tmp_path / "out", student)
+    problems = batch.sharpen_folder(tmp_path / "in", tmp_path / "out", student)
     assert {path.name for path in files_in(tmp_path / "out")} == {names[0], names[2]}
     assert len(problems) == 1 and names[1] in problems[0]
     with pytest.raises(KdsharpError, match="long"):
