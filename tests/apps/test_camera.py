@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kdsharp.apps import camera
+from kdsharp.apps import camera, devices
 from kdsharp.apps.cli import main
 from kdsharp.deploy import Sharpener
 from kdsharp.errors import KdsharpError
@@ -195,7 +195,7 @@ def clip(path: Path, count: int, size: tuple[int, int] = (65, 49)) -> Path:
 
 def test_a_file_plays_at_its_rate_in_rgb_with_even_sides(tmp_path: Path) -> None:
     began = time.perf_counter()
-    frames = list(camera.frames_of(str(clip(tmp_path / "in.avi", COUNT))))
+    frames = list(devices.frames_of(str(clip(tmp_path / "in.avi", COUNT))))
     assert len(frames) == COUNT and frames[0].shape == (48, 64, 3)
     assert time.perf_counter() - began >= (COUNT - 1) / 50
     for number, frame in enumerate(frames):
@@ -208,7 +208,7 @@ def test_no_camera_is_one_sentence(name: str, tmp_path: Path, capfd: pytest.Capt
         (tmp_path / name).write_text("no camera")
         name = str(tmp_path / name)
     with pytest.raises(KdsharpError, match=r"(?s)^[^\n]*camera[^\n]*\.$"):
-        next(camera.frames_of(name))
+        next(devices.frames_of(name))
     assert "WARN" not in capfd.readouterr().err
 
 
@@ -232,7 +232,7 @@ def test_no_virtual_camera_names_what_makes_one(
     with pytest.raises(
         KdsharpError, match=rf"^[^.]*\(No device found at /dev/video\[0-99\]\): .*{said}.*\.$"
     ):
-        camera.virtual((48, 64)).__enter__()
+        devices.virtual((48, 64)).__enter__()
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

@@ -31,15 +31,15 @@ def add(commands: Commands) -> None:
 def run(chosen: Namespace) -> None:
     from dataclasses import replace
 
-    from kdsharp.apps import camera
+    from kdsharp.apps import camera, devices
     from kdsharp.deploy import Sharpener, sharpen
 
-    camera.pyvirtualcam()  # said before a camera's light goes on
+    devices.pyvirtualcam()  # said before a camera's light goes on
     engine = chosen.engine or sharpen.best_engine(chosen.device, many_of_one_size=True)
 
     def load(size: tuple[int, int]) -> Sharpener:
         student = sharpen.load_student(chosen.student, chosen.device, engine, size, chosen.rate)
         return replace(student, clamp=chosen.clamp)
 
-    frames = camera.frames_of(chosen.input, chosen.size, chosen.rate)
-    camera.run(frames, load, lambda size: camera.virtual(size, chosen.rate, chosen.to), chosen.strength)
+    frames = devices.frames_of(chosen.input, chosen.size, chosen.rate)
+    camera.run(frames, load, lambda size: devices.virtual(size, chosen.rate, chosen.to), chosen.strength)
