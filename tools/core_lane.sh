@@ -63,3 +63,4 @@ needs train export call-s call-s.tflite
 needs course course
 needs web web
 needs video call clip.mp4 more.mp4
+needs camera camera

@@ -208,15 +208,18 @@ def test_a_shard_of_a_folder(photo: np.ndarray, tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "whole" / "kdsharp.jsonl").exists()
 
 
-def test_an_output_that_is_there_is_no_reason_to_stop(photo: np.ndarray, tmp_path: Path) -> None:
-    put(tmp_path, photo, "a.png")
-    (tmp_path / "list.txt").write_text("a.png")
-    assert (
-        main(["sharpen", "--manifest", str(tmp_path / "list.txt"), str(tmp_path / "out"), "--engine", "onnx"])
-        == 0
-    )
-    with pytest.raises(KdsharpError, match="between"):
-        run(tmp_path / "list.txt", tmp_path / "out", jobs=0)
+def test_the_command_line(photo: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """It goes on past what fails, ends with 1, and with 0 when that is mended."""
+    put(tmp_path, photo, "a.png", "b.png")
+    (tmp_path / "list.txt").write_text("none.png\na.png\nb.png\n")
+    command = ["sharpen", str(tmp_path / "list.txt"), str(tmp_path / "out"), "--engine", "onnx", "--manifest"]
+    assert main(command) == 1 and "1 files could not" in capsys.readouterr().out
+    assert set(outputs(tmp_path / "out")) == {"a.png", "b.png"}
+    (tmp_path / "list.txt").write_text("a.png\nb.png\n")
+    assert main(command) == 0
+    assert main([*command, "--jobs", "65"]) == 2
+    assert main(["sharpen", str(tmp_path / "a.png"), str(tmp_path / "c.png"), "--shard", "1/2"]) == 2
+    assert "is one file" in capsys.readouterr().err
 
 
 SLOWLY = """
