@@ -106,6 +106,7 @@ def execute(path: Path, profile: str, with_solutions: bool = False) -> tuple[Not
     environment = os.environ | {
         "KDSHARP_PROFILE": profile,
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else every kernel starts with four lines about its debugger
+        "KDSHARP_EXERCISES": "exercises-run.json",  # what a program solves is not the reader's progress
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
     try:

@@ -1,13 +1,17 @@
-"""Every notebook runs with its exercises: left alone they fail their own check, with the solution they pass."""
+"""Every notebook runs with its exercises: left alone they wait, with the solution they pass; progress is kept."""
 
+import json
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
-import kdsharp
 from kdsharp.course import exercises, runner
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
@@ -48,25 +52,26 @@ def test_a_solution_follows_each_exercise(path: Path) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_unsolved_exercises_fail_and_solutions_pass(path: Path, executed) -> None:
+def test_unsolved_exercises_wait_and_solutions_pass(path: Path, executed) -> None:
     notebook, _ = executed(path)
     assert not list(runner.inspect(notebook))
     said = printed(notebook)
     for _, number in exercise_cells(nbformat.read(path, as_version=4)):
-        verdicts = re.findall(rf"Exercise {number}: (solved|not yet)", said)
-        assert verdicts == ["not yet", "solved"], f"{number}: {verdicts}\n{said[-1500:]}"
+        verdicts = re.findall(rf"Exercise {number}:? (waits|solved|not yet)", said)
+        assert verdicts == ["waits", "solved"], f"{number}: {verdicts}\n{said[-1500:]}"
+    assert "exercises: 2 of 2 here" in said
 
 
-def test_a_wrong_answer_is_not_solved(capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.heavy
+def test_what_a_program_solves_is_not_the_readers_progress(own_root: Path) -> None:
     assert not exercises.check("04.1", 51_000)
-    assert exercises.check("04.1", 51_760)
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("Exercise 04.1: not yet. ") and said[1] == "Exercise 04.1: solved."
-
-
-def test_code_that_raises_is_a_hint_and_not_the_end_of_the_notebook(capsys: pytest.CaptureFixture) -> None:
-    assert not exercises.check("06.1", lambda first, second: 1 / 0)
-    assert "ZeroDivisionError" in capsys.readouterr().out
+    path = own_root / "build" / "course" / "exercises.json"
+    before = path.read_text()
+    source = "from kdsharp.course import exercises\nexercises.check('04.1', 51_760)"
+    nbformat.write(new_notebook(cells=[new_code_cell(source)]), own_root / "00_one.ipynb")
+    notebook, failure = runner.execute(own_root / "00_one.ipynb", "quick")
+    assert failure is None and "solved (1 of 2 here" in printed(notebook)
+    assert path.read_text() == before
 
 
 def test_every_check_belongs_to_a_notebook() -> None:
@@ -74,20 +79,77 @@ def test_every_check_belongs_to_a_notebook() -> None:
     assert wanted == set(exercises.CHECKS)
 
 
-def test_what_a_teacher_added_is_measured_and_not_made_up() -> None:
-    photo = kdsharp.read_image(kdsharp.embedded_photos("val")[0])[:96, 160:256]
-    networks = {"alone": lambda picture: picture, "fidelity": kdsharp.unsharp}
-    calls = {"mild": (1.5, 85), "medium": (2, 70), "severe": (3, 50)}
-    received = {name: kdsharp.degrade(photo, kdsharp.fixed_call(*call))[1] for name, call in calls.items()}
-    scores = {
-        name: [kdsharp.psnr(method(picture), photo) for method in networks.values()]
-        for name, picture in received.items()
-    }
-    ahead = {name: taught - alone for name, (alone, taught) in scores.items()}
-    assert exercises.check("05.1", ahead, networks, photo)
-    for wrong in (
-        {"mild": 0.1, "medium": 0.2, "severe": 0.3},
-        {"mild": ahead["mild"]},
-        ahead | {"mild": 9.0},
-    ):
-        assert not exercises.check("05.1", wrong, networks, photo)
+@pytest.fixture
+def tried(capsys: pytest.CaptureFixture) -> Callable[[object], list[str]]:
+    """Check an answer to exercise 04.1, whose right one is 51,760; returns the printed lines."""
+
+    def answer(count: object) -> list[str]:
+        exercises.check("04.1", count)
+        return capsys.readouterr().out.splitlines()
+
+    return answer
+
+
+def test_a_hint_comes_after_the_second_wrong_try(tried: Callable[[object], list[str]]) -> None:
+    hint = f"Hint: {exercises.CHECKS['04.1'].hint}"
+    for _ in range(2):  # nothing was tried yet
+        assert tried(None) == ["Exercise 04.1 waits: replace the None, and run the cell."]
+    assert tried(51_000) == ["Exercise 04.1: not yet. It is too low, by less than 1000."]
+    assert tried(None) == ["Exercise 04.1 waits: replace the None, and run the cell."]
+    assert tried(52_000) == ["Exercise 04.1: not yet. It is too high, by less than 1000.", hint]
+    assert tried("51 760")[1:] == [hint, "The solution is folded below."]
+    assert tried(51_760) == ["Exercise 04.1: solved (1 of 2 here, 1 of 20 in the course)."]
+    assert tried(0)[1:] == [hint, "The solution is folded below."]
+
+
+def test_code_that_raises_is_a_wrong_answer_and_not_the_end_of_the_notebook(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    assert not exercises.check("06.1", lambda first, second: 1 / 0)
+    assert "It raised ZeroDivisionError" in capsys.readouterr().out
+
+
+def restarted(program: str) -> str:
+    """What a new process prints that works in the same folder."""
+    program = f"from kdsharp.course import exercises\n{program}"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.heavy
+def test_progress_and_tries_outlive_the_kernel_and_the_machine(
+    own_root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path_factory.mktemp("drive")
+    monkeypatch.setenv("KDSHARP_KEEP", str(kept))
+    exercises.check("04.1", 51_760)
+    exercises.check("01.1", 5, [1, 9])
+    said = restarted("exercises.progress('04'); exercises.check('01.1', 5, [1, 9])").splitlines()
+    assert said[0] == "exercises: 1 of 2 here, 1 of 20 in the course"
+    assert said[2].startswith("Hint: ")
+    monkeypatch.setenv("KDSHARP_ROOT", str(tmp_path_factory.mktemp("another machine")))
+    assert "1 of 2 here" in restarted("exercises.progress('04')")
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"solved": 3}', '{"tries": {"04.1": "often"}}', '{"guesses": []}']
+)
+def test_a_damaged_record_loses_nothing_but_itself(
+    damage: str, own_root: Path, caplog: pytest.LogCaptureFixture, tried: Callable[[object], list[str]]
+) -> None:
+    path = own_root / "build" / "course" / "exercises.json"
+    tried(51_760)
+    assert json.loads(path.read_text())["solved"] == ["04.1"]
+    beside = path.with_name("06.json")
+    beside.write_text("mine")
+    path.write_text(damage)
+    assert tried(51_000) == ["Exercise 04.1: not yet. It is too low, by less than 1000."]
+    assert "begins anew" in caplog.text and beside.read_text() == "mine"
+    assert tried(51_760) == ["Exercise 04.1: solved (1 of 2 here, 1 of 20 in the course)."]
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(
+    own_root: Path, caplog: pytest.LogCaptureFixture, tried: Callable[[object], list[str]]
+) -> None:
+    (own_root / "build").write_text("a file where the folder should be")
+    assert tried(51_760)[0].startswith("Exercise 04.1: solved")
+    assert "not kept" in caplog.text

@@ -1,0 +1,11 @@
+"""The exercises: each looks at what the reader's cell has made, and says what is right, or what went wrong.
+
+A notebook calls `check("02.1", ...)` with the reader's answer and with what it takes to compute the right one. To see
+how an answer is judged, read the function of that number: 00 to 02 in `pictures`, 03 to 05 in `learning`, 06 and 07 in
+`measuring`, 08 and 09 in `in_use`. `progress` says how far the reader has come.
+"""
+
+from kdsharp.course.exercises import in_use, learning, measuring, pictures  # noqa: F401  each registers its checks
+from kdsharp.course.exercises.engine import CHECKS, check, progress
+
+__all__ = ["CHECKS", "check", "progress"]
