@@ -153,3 +153,35 @@ def test_a_folder_that_cannot_be_written_is_a_warning(
     (own_root / "build").write_text("a file where the folder should be")
     assert tried(51_760)[0].startswith("Exercise 04.1: solved")
     assert "not kept" in caplog.text
+
+
+def test_a_guess_stands_beside_the_result(capsys: pytest.CaptureFixture) -> None:
+    choices = ("shrinking", "JPEG")
+    guess = exercises.predict("02.a", "What costs more?", choices)
+    guess.reveal("shrinking")
+    guess.field.value = "JPEG"
+    guess.reveal("shrinking")
+    again = exercises.predict("02.a", "What costs more?", choices)  # after a restart
+    assert again.field.value == "JPEG"
+    again.reveal("JPEG")
+    said = [line for line in capsys.readouterr().out.splitlines() if "It is" in line]
+    assert said == [
+        "No guess this time. It is: shrinking.",
+        "You said: JPEG. It is: shrinking.",
+        "You said: JPEG. It is: JPEG. Right.",
+    ]
+    assert exercises.predict("02.a", "What costs more?", ("noise", "blur")).field.value is None
+
+
+def test_a_guessed_number_stands_beside_the_measured_one(capsys: pytest.CaptureFixture) -> None:
+    guess = exercises.predict("07.a", "How many times as fast?", unit="times")
+    guess.reveal(1.7)
+    guess.field.value = "4"
+    for found in (1.7, None):
+        guess.reveal(found)
+    said = capsys.readouterr().out.splitlines()
+    assert said[-3:] == [
+        "No guess this time. It is: 1.70 times.",
+        "You said: 4 times. It is: 1.70 times.",
+        "This could not be measured here.",
+    ]
