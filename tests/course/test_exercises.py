@@ -50,6 +50,16 @@ def test_a_solution_follows_each_exercise(path: Path) -> None:
     assert added == len(exercise_cells(notebook))
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_five_questions_with_folded_answers_stand_between_checkpoint_and_reading(path: Path) -> None:
+    sources = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    (place,) = (index for index, source in enumerate(sources) if source.startswith("## Five questions"))
+    folded = re.findall(r"<details><summary>(\d)\. .+\?</summary>\n\n(.+)\n\n</details>", sources[place])
+    assert [number for number, _ in folded] == ["1", "2", "3", "4", "5"]
+    assert any(f'exercises.progress("{path.stem[:2]}")' in source for source in sources[:place])
+    assert "## Further reading" in sources[place + 1]
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_unsolved_exercises_wait_and_solutions_pass(path: Path, executed) -> None:
