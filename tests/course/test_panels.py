@@ -14,7 +14,7 @@ from PIL import Image
 
 from kdsharp import data, recipes, student
 from kdsharp.course import panels
-from kdsharp.course.panels import preference, viewer
+from kdsharp.course.panels import preference
 from kdsharp.course.panels.degradation import blur_kernel, spectrum, spoil
 from kdsharp.course.panels.panel import WIDGET_VIEW, Panel, log_slider, slider
 from kdsharp.degradation import codecs
@@ -200,36 +200,6 @@ def test_a_failing_training_is_raised_by_result_and_shown_in_the_view(run, tmp_p
     assert "All loss weights are 0" in view.text.value
 
 
-def test_viewer_follows_every_slider(photo: np.ndarray) -> None:
-    soft = np.asarray(Image.fromarray(photo).resize((128, 128)).resize((256, 256)))
-    drive(panels.comparison_viewer({"input": soft, "student": photo // 2, "original": photo}))
-
-
-def test_swipe_shows_left_and_right_of_the_divider() -> None:
-    black, white = np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 255, np.uint8)
-    both = viewer.swipe(black, white, 25, ("a", "b"))
-    half = both.shape[0] // 2
-    assert both.shape[1] == viewer.WIDTH
-    assert both[half, : viewer.WIDTH // 4 - 2].max() == 0 and both[half, viewer.WIDTH // 4 + 2 :].min() == 255
-
-
-def test_viewer_scores_are_those_of_the_visible_crop(photo: np.ndarray) -> None:
-    spoilt = photo.copy()
-    spoilt[:, :128] = 0  # the right half stays perfect
-    panel = panels.comparison_viewer({"spoilt": spoilt, "original": photo})
-    panel.controls["zoom"].value = 2.0
-    panel.controls["across"].value = 100
-    assert "<b>spoilt</b>: the original itself" in panel.text.value
-    panel.controls["across"].value = 0
-    assert "PSNR-Y" in panel.text.value and "128x128" in panel.text.value
-
-
-def test_viewer_wants_pictures_of_one_size_and_an_original(photo: np.ndarray) -> None:
-    for wrong in ({"original": photo}, {"a": photo, "original": photo[:-1]}, {"a": photo, "b": photo}):
-        with pytest.raises(KdsharpError, match="pictures of one size"):
-            panels.comparison_viewer(wrong)
-
-
 def judge(panel: Panel, scores: list[tuple[int, int]]) -> None:
     (button,) = panel.buttons
     for sharper, natural in scores:
@@ -280,7 +250,7 @@ def test_no_answers_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_without_a_front_end_a_panel_is_its_picture(photo: np.ndarray) -> None:
-    panel = panels.comparison_viewer({"a": photo // 2, "original": photo})
+    panel = Panel("grey", {"value": slider("value", 1, 0, 9)}, lambda value: (photo // (1 + value), ""))
     bundle = panel._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]) == panel.picture.value
     assert bundle[WIDGET_VIEW]["model_id"] == panel.box.model_id

@@ -47,6 +47,18 @@ ALONE = """\
 own = widgets.Image(value=png(1))
 widgets.VBox([own, widgets.Button(disabled=True)]).add_class("kdsharp-panel")"""
 GOES_ON = "import time\nfor value in (60, 120, 180):\n    time.sleep(1); own.value = png(value)"
+VIEWER = """\
+import numpy as np
+from kdsharp.course import panels
+rows, columns = np.mgrid[:64, :64]
+original = np.dstack([4 * rows, 4 * columns, rows + columns]).astype(np.uint8)
+panels.comparison_viewer({"upside down": original[::-1], "turned": original[:, ::-1], "original": original})"""
+# Its pictures are there, and what the notebook's page needs to run is not.
+NO_SCRIPT = """\
+from IPython.display import HTML
+HTML(viewer.html.partition("<script>")[0].replace('id="', 'id="mute-'))"""
+DEAF = """\
+HTML(viewer.html.replace('addEventListener("wheel"', 'addEventListener("never"'))"""
 # What a healthy notebook writes to stderr.
 NOISE = """\
 import logging, sys
@@ -55,7 +67,7 @@ logging.warning("a warning")
 for _ in tqdm(range(3)): pass
 print("a line", file=sys.stderr)"""
 CASES = {
-    "00_good": (PANEL, CHANGES + SHOW, BUTTON, ALONE, GOES_ON, NOISE, ""),
+    "00_good": (PANEL, CHANGES + SHOW, BUTTON, ALONE, GOES_ON, NOISE, VIEWER, VIEWER, ""),
     "01_shown": (PANEL, SHOWN_ERROR + SHOW),
     "02_bare": (PANEL, BARE_ERROR + SHOW),
     "03_still": (PANEL, STILL + SHOW, ALONE),
@@ -63,6 +75,7 @@ CASES = {
     "05_broken": (PANEL, "widgets.VBox([widgets.Image(value=b'no picture')])"),
     "06_thread": ("import threading\nthreading.Thread(target=lambda: 1 / 0).start()",),
     "07_dies": ("import os\nos._exit(1)",),
+    "08_viewers": (VIEWER.replace("panels.comp", "viewer = panels.comp"), NO_SCRIPT, DEAF),
 }
 
 
@@ -87,7 +100,7 @@ def lane(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict], Pat
 def test_panels_that_work_pass_and_ordinary_stderr_is_no_problem(lane) -> None:
     row = lane[0]["00_good"]
     assert row["problems"] == []
-    assert row["panels"] == 3
+    assert row["panels"] == 5
 
 
 @pytest.mark.heavy
@@ -103,6 +116,8 @@ def test_panels_that_work_pass_and_ordinary_stderr_is_no_problem(lane) -> None:
         ("05_broken", "1 pictures are broken"),
         ("06_thread", "while its cells ran: ZeroDivisionError: division by zero"),
         ("07_dies", "its kernel died (out of memory?)"),
+        ("08_viewers", "panel 1: its script did not run: the pictures stand side by side"),
+        ("08_viewers", "panel 2: the wheel did not change its picture"),
     ],
 )
 def test_each_fault_is_named(lane, name: str, sentence: str) -> None:

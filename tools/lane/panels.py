@@ -1,4 +1,7 @@
-"""The panels of a notebook's page, used as a reader does: a control is moved, and the picture has to change."""
+"""The panels of a notebook's page, used as a reader does: a control is moved, and the picture has to change.
+
+So are comparison viewers, which have no kernel to wait for: their divider is dragged and their wheel turned.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -40,13 +43,17 @@ COUNT_LOADS = """document.addEventListener("load", event => {
     if (panel) panel.laneLoads = (panel.laneLoads ?? 0) + 1;
 }, true);"""
 
+_CANVAS = """viewer => viewer.querySelector("canvas")?.toDataURL() ?? null"""
+_PANELS = ".kdsharp-panel:visible:not(.kdsharp-panel .kdsharp-panel)"
+_VIEWERS = ".kdsharp-viewer:visible"
+
 
 def try_all(page: "Page", watch: Watch, out: Path, number: str) -> tuple[int, list[str]]:
     """Use every panel; returns how many there are, and what is wrong with them."""
-    panels = page.locator(".kdsharp-panel:visible:not(.kdsharp-panel .kdsharp-panel)").all()
-    problems = []
+    panels, problems = page.locator(f"{_PANELS}, {_VIEWERS}").all(), []
     for place, panel in enumerate(panels, 1):
-        problem = _use(page, watch, panel)
+        is_viewer = panel.evaluate("panel => panel.classList.contains('kdsharp-viewer')")
+        problem = _look_through(page, panel) if is_viewer else _use(page, watch, panel)
         wrong = watch.take() + ([problem] if problem else [])
         if wrong:
             panel.screenshot(path=out / f"{number}-panel-{place}.png")
@@ -69,6 +76,34 @@ def _use(page: "Page", watch: Watch, panel: "Locator") -> str | None:
     if panel.evaluate("panel => (panel.laneLoads ?? 0) < 2"):
         return "its picture never changed, and it has no control to change it"
     return None
+
+
+def _look_through(page: "Page", viewer: "Locator") -> str | None:
+    """Drag a viewer's divider, turn the wheel and press a key, on its picture: each has to change what is shown."""
+    if viewer.evaluate(_CANVAS) is None:
+        return "its script did not run: the pictures stand side by side"
+    viewer.scroll_into_view_if_needed()
+    box = viewer.locator(".stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for name, act in {
+        "dragging its divider": lambda: _drag(page, (x, y), (x + box["width"] / 4, y)),
+        "the wheel": lambda: page.mouse.wheel(0, -200),
+        "the space bar": lambda: page.keyboard.down(" "),
+    }.items():
+        before = viewer.evaluate(_CANVAS)
+        act()
+        page.wait_for_timeout(300)
+        if viewer.evaluate(_CANVAS) == before:
+            return f"{name} did not change its picture"
+    page.keyboard.up(" ")
+    return None
+
+
+def _drag(page: "Page", start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()
 
 
 def _actions(page: "Page", panel: "Locator") -> Iterator[Callable[[], None]]:
