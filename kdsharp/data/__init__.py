@@ -10,7 +10,15 @@ from kdsharp.data.folders import (
     partner,
     read_for,
 )
-from kdsharp.data.images import centre, crop_to_multiple, read_image, to_image, to_tensor, write_image
+from kdsharp.data.images import (
+    centre,
+    crop_to_multiple,
+    decode_image,
+    read_image,
+    to_image,
+    to_tensor,
+    write_image,
+)
 from kdsharp.data.photos import DIV2K, Archive, cifar10, div2k, embedded_photos, holdout, photos_for
 
 __all__ = [
@@ -22,6 +30,7 @@ __all__ = [
     "centre",
     "cifar10",
     "crop_to_multiple",
+    "decode_image",
     "div2k",
     "embedded_photos",
     "holdout",

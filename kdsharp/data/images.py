@@ -25,12 +25,12 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises KdsharpError naming the file if it is missing, damaged, or no picture.
     """
-    picture = reading.read(path)
-    image = reading.to_8_bits(picture.colours)
-    if picture.alpha is not None:
-        shown = Image.fromarray(np.dstack([image, reading.to_8_bits(picture.alpha)]))
-        image = np.array(Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB"))
-    return reading.upright(image, picture.extras.exif)
+    return _flat(reading.read(path))
+
+
+def decode_image(content: bytes, name: str = "the picture") -> np.ndarray:
+    """A picture file's bytes as `read_image` gives them; `name` is what a message calls it."""
+    return _flat(reading.decode(content, name))
 
 
 def write_image(path: Path, image: np.ndarray, compression: int = 6) -> Path:
@@ -73,3 +73,11 @@ def centre(image: np.ndarray, side: int) -> np.ndarray:
     height, width = image.shape[:2]
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
     return image[top : top + side, left : left + side]
+
+
+def _flat(picture: reading.Picture) -> np.ndarray:
+    image = reading.to_8_bits(picture.colours)
+    if picture.alpha is not None:
+        shown = Image.fromarray(np.dstack([image, reading.to_8_bits(picture.alpha)]))
+        image = np.array(Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB"))
+    return reading.upright(image, picture.extras.exif)

@@ -6,6 +6,7 @@ A panel shows its picture as a plain figure where there is no front end, and as 
 from kdsharp.course.panels.degradation import degradation_panel
 from kdsharp.course.panels.film import film_panel
 from kdsharp.course.panels.hyperparameters import hyperparameter_panel
+from kdsharp.course.panels.own_picture import own_picture, pan
 from kdsharp.course.panels.panel import Panel, choice, slider
 from kdsharp.course.panels.preference import opinions, preference_panel
 from kdsharp.course.panels.teachers import teacher_panel
@@ -20,6 +21,8 @@ __all__ = [
     "film_panel",
     "hyperparameter_panel",
     "opinions",
+    "own_picture",
+    "pan",
     "preference_panel",
     "slider",
     "teacher_panel",

@@ -1,0 +1,141 @@
+"""Panel: the reader's own picture, from a file or the camera, sent through the notebook's code and compared.
+
+The page shrinks a picture before it sends it (`own_picture.js`): Jupyter's channel to the kernel breaks at 10 MB, and a
+phone's photograph may have more. Where no script runs, the plain upload widget stays.
+"""
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from html import escape
+from typing import Any
+
+import cv2
+import ipywidgets as widgets
+import numpy as np
+from IPython import display
+
+from kdsharp import data
+from kdsharp.course.panels.page import part, script
+from kdsharp.course.panels.panel import WIDGET_VIEW
+from kdsharp.course.panels.viewer import ORIGINAL, comparison_viewer
+from kdsharp.errors import KdsharpError
+
+MOST_SIDE = 1024  # pixels; a larger picture is shrunk, which also hides its camera's own noise
+LEAST_SIDE = 64
+PAN = (360, 300)  # rows and columns of a frame of `pan`
+
+
+class OwnPicture:
+    """A way to give a picture, and a viewer of what `call` makes of it; `pictures` holds the last that went well."""
+
+    def __init__(self, call: Callable[[np.ndarray], dict[str, np.ndarray]], sample: np.ndarray) -> None:
+        self._call = call
+        self.pictures: dict[str, np.ndarray] = {}
+        self.said = widgets.HTML()
+        self._shown, page = widgets.Output(), widgets.Output()
+        self.show(sample, "the sample")
+        own = f"kdsharp-own-{uuid.uuid4().hex}"
+        self.text = widgets.Textarea(layout=widgets.Layout(display="none")).add_class(f"{own}-text")
+        self.text.observe(self._sent, names="value")
+        self.upload = widgets.FileUpload(accept="image/*", description="Upload (up to 10 MB)").add_class(
+            f"{own}-upload"
+        )
+        self.upload.observe(self._uploaded, names="value")
+        with page:
+            display.display(display.HTML(_page(own)))
+        self.box = widgets.VBox([page, self.upload, self.text, self.said, self._shown])
+        self.box.add_class("kdsharp-own-picture")
+
+    def show(self, picture: np.ndarray, name: str) -> None:
+        """Compare what is made of `uint8` RGB (H, W, 3), shrunk to 1024 pixels a side where it is larger.
+
+        Raises KdsharpError for a picture of less than 64 pixels a side, and what the notebook's code raises.
+        """
+        if min(picture.shape[:2]) < LEAST_SIDE:
+            size = f"{picture.shape[1]}x{picture.shape[0]}"
+            raise KdsharpError(f"{name} has {size} pixels: give a picture of {LEAST_SIDE} or more a side.")
+        pictures = self._call(_at_most(picture, MOST_SIDE))
+        self._viewer = comparison_viewer(pictures)
+        self.pictures = pictures
+        height, width = pictures[ORIGINAL].shape[:2]
+        self.said.value = f"This is {escape(name)}, {width}x{height}."
+        with self._shown:
+            self._shown.clear_output(wait=True)
+            display.display(self._viewer)
+
+    def give(self, content: bytes, name: str) -> None:
+        """`show` for a file's bytes; what is wrong with them is said in the panel, and what was shown stays."""
+        try:
+            self.show(data.decode_image(content, name), name)
+        except KdsharpError as error:
+            self.said.value = f"<b>{escape(str(error))}</b>"
+
+    def _sent(self, change: dict) -> None:
+        """The page has laid a picture into the text: take it, and empty the text, which the page waits for."""
+        if not change["new"]:
+            return
+        try:
+            sent = json.loads(change["new"])
+            self.give(base64.b64decode(sent["png"], validate=True), sent["name"])
+        except (ValueError, KeyError, TypeError, binascii.Error):
+            self.said.value = "<b>The picture did not arrive whole: give it once more.</b>"
+        finally:
+            self.text.value = ""
+
+    def _uploaded(self, change: dict) -> None:
+        for name, content in _files(change["new"]):
+            self.give(content, name)
+
+    def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:
+        """Widgets for a front end that has them; for every other reader, the viewer as it is now."""
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
+        return self._viewer._repr_mimebundle_() | {WIDGET_VIEW: view}
+
+
+def own_picture(call: Callable[[np.ndarray], dict[str, np.ndarray]], sample: np.ndarray) -> OwnPicture:
+    """Let the reader give a picture, and compare what `call` makes of it; `sample` is shown until then.
+
+    Args:
+        call: from an original, `uint8` RGB (H, W, 3) of 64 to 1024 pixels a side, to pictures of its size by name, as
+            `comparison_viewer` takes them.
+        sample: an original.
+    """
+    return OwnPicture(call, sample)
+
+
+def pan(picture: np.ndarray, frames: int = 60) -> Iterator[np.ndarray]:
+    """`frames` of 300x360 pixels of a camera that goes once round over `uint8` RGB (H, W, 3), as `uint8` RGB."""
+    rows, columns = PAN
+    scale = 1.25 * max(rows / picture.shape[0], columns / picture.shape[1])
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    whole = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=method)
+    room = np.subtract(whole.shape[:2], PAN)
+    for turn in np.linspace(0, 2 * np.pi, frames, endpoint=False):
+        down, across = (room * (1 + 0.9 * np.array([np.sin(turn), np.cos(turn)])) + PAN) / 2
+        yield cv2.getRectSubPix(whole, (columns, rows), (float(across), float(down)))
+
+
+def _at_most(picture: np.ndarray, side: int) -> np.ndarray:
+    share = side / max(picture.shape[:2])
+    if share >= 1:
+        return picture
+    size = [max(1, round(edge * share)) for edge in picture.shape[1::-1]]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def _files(value: Any) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of what FileUpload holds: a tuple in ipywidgets 8, a dictionary in 7."""
+    found = value.items() if isinstance(value, dict) else ((one["name"], one) for one in value)
+    for name, one in found:
+        yield name, bytes(one["content"])
+
+
+def _page(own: str) -> str:
+    """Choosing a file, and the camera; the upload widget, which needs no script, is hidden where this one runs."""
+    return (
+        f'<div class="kdsharp-own" id="{own}" data-lm-suppress-shortcuts="true">{part("own_picture.html")}'
+        f"<style>{part('own_picture.css')}</style></div>{script(own, 'own_picture.js')}"
+    )
