@@ -7,7 +7,7 @@ import base64
 import json
 import math
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import cv2
@@ -31,8 +31,8 @@ _LINE = (230, 159, 0)
 class Viewer:
     """Live `html` for a front end, with all in it that it needs, and a still PNG and a line of `text` for others."""
 
-    html: str
-    png: bytes
+    html: str = field(repr=False)
+    png: bytes = field(repr=False)
     text: str
 
     def _repr_mimebundle_(self, **_options: object) -> dict[str, str]:
