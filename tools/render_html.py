@@ -4,7 +4,7 @@
 
 One page per notebook with links to the one before and after, the glossary, and a front page with the course map, all by
 nbconvert and the template in `pages/`. A page has no kernel: of a slider panel it shows the figure that was drawn
-first, and progress bars are left out.
+first, and progress bars are left out. Comparison viewers need none, and stay live.
 """
 
 import argparse
@@ -41,7 +41,7 @@ teacher, and the original. PSNR and SSIM on luma. The photograph is scikit-image
 
 [Glossary](GLOSSARY.md)
 
-These pages show one run of the course; sliders move only in the notebooks themselves:
+These pages show one run of the course. Comparison viewers work here too; sliders move only in the notebooks themselves:
 [run them in Colab or on your own machine]({repository}).
 """
 _LINK = re.compile(r"\]\((?P<name>[\w-]+)\.(?P<kind>ipynb|md)(?P<rest>#[^)]*)?\)")

@@ -7,12 +7,12 @@ from io import BytesIO
 import cv2
 import numpy as np
 import pytest
+from IPython import display
 from PIL import Image
 
 import kdsharp
 from kdsharp.course import panels
 from kdsharp.course.panels.own_picture import OwnPicture
-from kdsharp.course.panels.panel import WIDGET_VIEW
 from kdsharp.errors import KdsharpError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
@@ -45,10 +45,27 @@ def hand_over(panel: OwnPicture, content: bytes, name: str = "mine.png") -> None
 
 def test_without_anything_given_it_is_the_samples_comparison(panel, photo: np.ndarray) -> None:
     assert np.array_equal(panel.pictures["original"], photo[:128, :128]) and "the sample" in panel.said.value
-    bundle = panel._repr_mimebundle_()
-    plain = panels.comparison_viewer(halved(photo[:128, :128]))._repr_mimebundle_()
-    assert bundle["image/png"] == plain["image/png"] and "kdsharp-viewer" in bundle["text/html"]
-    assert bundle[WIDGET_VIEW]["model_id"] == panel.box.model_id
+    plain = panels.comparison_viewer(halved(photo[:128, :128]))
+    assert panel.viewer.png == plain.png
+
+
+def test_what_is_shown_is_replaced_when_a_picture_is_given(
+    panel, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, handle = [], display.DisplayHandle("mine")
+
+    def keep(made: object, display_id: bool = False, **_options: object) -> display.DisplayHandle | None:
+        shown.append(made)
+        return handle if display_id else None
+
+    monkeypatch.setattr(display, "display", keep)
+    monkeypatch.setattr(handle, "update", shown.append)
+    panel._ipython_display_()
+    page, box, viewer = shown
+    assert "Use the camera" in page["text/html"] and page["text/plain"] == ""
+    assert box is panel.box and viewer is panel.viewer
+    panel.give(png(photo[:90, :80]), "mine.png")
+    assert shown[3:] == [panel.viewer] and shown[3] is not viewer
 
 
 def test_what_the_page_hands_over_is_compared_and_the_text_is_empty_again(panel, photo: np.ndarray) -> None:

@@ -12,6 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+from kdsharp.course import panels
 from kdsharp.disk import files
 
 pytest.importorskip("nbconvert")
@@ -120,6 +121,20 @@ def test_a_panel_is_shown_as_its_picture(folders) -> None:
     text = (out / "00_first.html").read_text(encoding="utf-8")
     assert VIEW["model_id"] not in text and "Panel(photo, blur)" not in text
     assert "html-manager" not in text
+
+
+def test_a_comparison_stays_live(folders) -> None:
+    source, out = folders
+    grey = np.full((12, 12, 3), 90, np.uint8)
+    bundle = panels.comparison_viewer({"dark": grey // 2, "original": grey})._repr_mimebundle_()
+    alone, beside = shown(), shown()  # the second beside its widgets, as of `own_picture`
+    alone.data.update(bundle)
+    beside.data.update(bundle | {render_html.WIDGET_VIEW: VIEW})
+    write(source, "00_first", [alone, beside])
+    assert render(folders) == 0
+    text = (out / "00_first.html").read_text(encoding="utf-8")
+    assert text.count('<div class="kdsharp-viewer"') == text.count("new ResizeObserver(draw)") == 2
+    assert bundle["image/png"] not in text
 
 
 def test_what_is_a_widget_only_is_left_out_and_nothing_else(folders) -> None:

@@ -1,5 +1,5 @@
 // A picture of the reader's own: from a file of any size or from the camera, brought to a size that a notebook's channel
-// carries, and laid into the hidden text widget whose class begins with the root's id; the kernel answers there.
+// carries, and laid into the hidden text widget whose class begins with the root's id; the kernel empties it when done.
 
 const MOST = 1024; // pixels of the longer side
 const PATIENCE = 20_000; // milliseconds until a kernel that does not answer is called so
@@ -11,12 +11,11 @@ const MISHAPS = { // what a browser calls it, and what to do
 
 const start = root => {
   root.dataset.started = "yes";
-  const unneeded = `.${root.id}-upload { display: none !important; }`; // which may not be there yet
-  root.append(Object.assign(document.createElement("style"), { textContent: unneeded }));
   const [video, said] = ["video", "[role=status]"].map(name => root.querySelector(name));
   const [file, camera, take, stop] = ["file", "camera", "take", "stop"].map(name => root.querySelector(`[name=${name}]`));
   let stream = null, waiting = 0;
 
+  const listener = () => document.querySelector(`.${root.id}-text textarea`);
   const say = text => { said.textContent = text; };
   const close = () => {
     stream?.getTracks().forEach(track => track.stop());
@@ -35,14 +34,14 @@ const start = root => {
     context.fillStyle = "white";
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.drawImage(source, 0, 0, canvas.width, canvas.height);
-    const area = document.querySelector(`.${root.id}-text textarea`);
+    const area = listener();
     if (!area) { say("The notebook does not listen any more: run this cell again."); return; }
     area.value = JSON.stringify({ name, png: canvas.toDataURL("image/png").split(",")[1] });
     for (const kind of ["input", "change"]) area.dispatchEvent(new Event(kind, { bubbles: true }));
     say("Sharpening ...");
     const began = Date.now();
     clearInterval(waiting);
-    waiting = setInterval(() => { // the kernel empties the text when it is done
+    waiting = setInterval(() => {
       const late = Date.now() - began > PATIENCE;
       if (area.value && !late) return;
       clearInterval(waiting);
@@ -87,4 +86,13 @@ const start = root => {
       if (kind === "drop") read(event.dataTransfer.files[0]);
     });
   }
+
+  const looking = setInterval(() => { // widgets come after their cell's other outputs, and to a saved page never
+    if (!listener()) return;
+    clearInterval(looking);
+    const unneeded = `.${root.id}-upload { display: none !important; }`;
+    root.append(Object.assign(document.createElement("style"), { textContent: unneeded }));
+    root.hidden = false;
+  }, 100);
+  setTimeout(() => clearInterval(looking), PATIENCE);
 };

@@ -19,7 +19,6 @@ from IPython import display
 
 from kdsharp import data
 from kdsharp.course.panels.page import part, script
-from kdsharp.course.panels.panel import WIDGET_VIEW
 from kdsharp.course.panels.viewer import ORIGINAL, comparison_viewer
 from kdsharp.errors import KdsharpError
 
@@ -33,21 +32,16 @@ class OwnPicture:
 
     def __init__(self, call: Callable[[np.ndarray], dict[str, np.ndarray]], sample: np.ndarray) -> None:
         self._call = call
+        self._own = f"kdsharp-own-{uuid.uuid4().hex}"
+        self._place: display.DisplayHandle | None = None  # of the viewer under the cell, once it is shown
         self.pictures: dict[str, np.ndarray] = {}
         self.said = widgets.HTML()
-        self._shown, page = widgets.Output(), widgets.Output()
+        self.text = widgets.Textarea(layout=widgets.Layout(display="none"))
+        self.upload = widgets.FileUpload(accept="image/*", description="Upload (up to 10 MB)")
+        self.text.add_class(f"{self._own}-text").observe(self._sent, names="value")
+        self.upload.add_class(f"{self._own}-upload").observe(self._uploaded, names="value")
+        self.box = widgets.VBox([self.upload, self.text, self.said])
         self.show(sample, "the sample")
-        own = f"kdsharp-own-{uuid.uuid4().hex}"
-        self.text = widgets.Textarea(layout=widgets.Layout(display="none")).add_class(f"{own}-text")
-        self.text.observe(self._sent, names="value")
-        self.upload = widgets.FileUpload(accept="image/*", description="Upload (up to 10 MB)").add_class(
-            f"{own}-upload"
-        )
-        self.upload.observe(self._uploaded, names="value")
-        with page:
-            display.display(display.HTML(_page(own)))
-        self.box = widgets.VBox([page, self.upload, self.text, self.said, self._shown])
-        self.box.add_class("kdsharp-own-picture")
 
     def show(self, picture: np.ndarray, name: str) -> None:
         """Compare what is made of `uint8` RGB (H, W, 3), shrunk to 1024 pixels a side where it is larger.
@@ -58,13 +52,12 @@ class OwnPicture:
             size = f"{picture.shape[1]}x{picture.shape[0]}"
             raise KdsharpError(f"{name} has {size} pixels: give a picture of {LEAST_SIDE} or more a side.")
         pictures = self._call(_at_most(picture, MOST_SIDE))
-        self._viewer = comparison_viewer(pictures)
+        self.viewer = comparison_viewer(pictures)
         self.pictures = pictures
         height, width = pictures[ORIGINAL].shape[:2]
         self.said.value = f"This is {escape(name)}, {width}x{height}."
-        with self._shown:
-            self._shown.clear_output(wait=True)
-            display.display(self._viewer)
+        if self._place:
+            self._place.update(self.viewer)
 
     def give(self, content: bytes, name: str) -> None:
         """`show` for a file's bytes; what is wrong with them is said in the panel, and what was shown stays."""
@@ -89,10 +82,14 @@ class OwnPicture:
         for name, content in _files(change["new"]):
             self.give(content, name)
 
-    def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:
-        """Widgets for a front end that has them; for every other reader, the viewer as it is now."""
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
-        return self._viewer._repr_mimebundle_() | {WIDGET_VIEW: view}
+    def _ipython_display_(self) -> None:
+        """Three outputs: the page's part, widgets, and the viewer, which stays where there are no widgets.
+
+        An Output widget would hold all three, but nbclient, which runs the course, may wait for minutes on one.
+        """
+        display.display({"text/html": _page(self._own), "text/plain": ""}, raw=True)
+        display.display(self.box)
+        self._place = display.display(self.viewer, display_id=True)
 
 
 def own_picture(call: Callable[[np.ndarray], dict[str, np.ndarray]], sample: np.ndarray) -> OwnPicture:
@@ -134,8 +131,8 @@ def _files(value: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def _page(own: str) -> str:
-    """Choosing a file, and the camera; the upload widget, which needs no script, is hidden where this one runs."""
+    """Choosing a file, and the camera, where a kernel listens; the upload widget is for pages that run no script."""
     return (
-        f'<div class="kdsharp-own" id="{own}" data-lm-suppress-shortcuts="true">{part("own_picture.html")}'
+        f'<div class="kdsharp-own" id="{own}" hidden data-lm-suppress-shortcuts="true">{part("own_picture.html")}'
         f"<style>{part('own_picture.css')}</style></div>{script(own, 'own_picture.js')}"
     )
