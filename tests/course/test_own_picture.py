@@ -137,6 +137,17 @@ def test_what_arrives_in_pieces_is_said(panel, text: str) -> None:
     assert panel.pictures["original"] is before
 
 
+def test_a_mistake_in_the_notebooks_code_is_said(photo: np.ndarray) -> None:
+    def only_small(original: np.ndarray) -> dict[str, np.ndarray]:
+        if original.shape[0] > 64:
+            raise ValueError("planted")
+        return halved(original)
+
+    panel = panels.own_picture(only_small, photo[:64, :64])
+    hand_over(panel, png(photo[:80, :80]))
+    assert panel.said.value == "<b>ValueError: planted</b>" and panel.text.value == ""
+
+
 def test_a_mistake_in_the_sample_is_raised(photo: np.ndarray) -> None:
     with pytest.raises(KdsharpError, match="64 or more"):
         panels.own_picture(halved, photo[:10, :10])

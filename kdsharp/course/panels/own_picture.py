@@ -5,7 +5,6 @@ phone's photograph may have more. Where no script runs, the plain upload widget 
 """
 
 import base64
-import binascii
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from IPython import display
 from kdsharp import data
 from kdsharp.course.panels.page import part, script
 from kdsharp.course.panels.viewer import ORIGINAL, comparison_viewer
-from kdsharp.errors import KdsharpError
+from kdsharp.errors import KdsharpError, first_line
 
 MOST_SIDE = 1024  # pixels; a larger picture is shrunk, which also hides its camera's own noise
 LEAST_SIDE = 64
@@ -60,11 +59,16 @@ class OwnPicture:
             self._place.update(self.viewer)
 
     def give(self, content: bytes, name: str) -> None:
-        """`show` for a file's bytes; what is wrong with them is said in the panel, and what was shown stays."""
+        """`show` for a file's bytes; what goes wrong is said in the panel, and what was shown stays."""
         try:
             self.show(data.decode_image(content, name), name)
         except KdsharpError as error:
-            self.said.value = f"<b>{escape(str(error))}</b>"
+            self._complain(str(error))
+        except Exception as error:  # of the notebook's own code: front ends drop what callbacks raise
+            self._complain(f"{type(error).__name__}: {first_line(error)}")
+
+    def _complain(self, text: str) -> None:
+        self.said.value = f"<b>{escape(text)}</b>"
 
     def _sent(self, change: dict) -> None:
         """The page has laid a picture into the text: take it, and empty the text, which the page waits for."""
@@ -72,11 +76,12 @@ class OwnPicture:
             return
         try:
             sent = json.loads(change["new"])
-            self.give(base64.b64decode(sent["png"], validate=True), sent["name"])
-        except (ValueError, KeyError, TypeError, binascii.Error):
-            self.said.value = "<b>The picture did not arrive whole: give it once more.</b>"
-        finally:
-            self.text.value = ""
+            content, name = base64.b64decode(sent["png"], validate=True), sent["name"]
+        except (ValueError, KeyError, TypeError):
+            self._complain("The picture did not arrive whole: give it once more.")
+        else:
+            self.give(content, name)
+        self.text.value = ""
 
     def _uploaded(self, change: dict) -> None:
         for name, content in _files(change["new"]):
