@@ -48,8 +48,8 @@ const followPointer = ({ stage, divider, view, scale, changed, zoom, whole }) =>
     else if (drag === "pan") pan(last, here);
     else if (before) {
       const now = between();
+      zoom(now.gap / Math.max(1, gap), before.x, before.y); // first, for the whole picture has no room to move
       pan(before, now);
-      zoom(now.gap / Math.max(1, gap), now.x, now.y);
       ({ gap } = now);
     }
   });
