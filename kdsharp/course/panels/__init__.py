@@ -8,10 +8,12 @@ from kdsharp.course.panels.film import film_panel
 from kdsharp.course.panels.hyperparameters import hyperparameter_panel
 from kdsharp.course.panels.own_picture import own_picture, pan
 from kdsharp.course.panels.panel import Panel, choice, slider
-from kdsharp.course.panels.preference import opinions, preference_panel
+from kdsharp.course.panels.preference import preference_panel
+from kdsharp.course.panels.spoiling import spoil
 from kdsharp.course.panels.teachers import teacher_panel
 from kdsharp.course.panels.training import training_view
 from kdsharp.course.panels.viewer import comparison_viewer
+from kdsharp.course.panels.votes import opinions
 
 __all__ = [
     "Panel",
@@ -25,6 +27,7 @@ __all__ = [
     "pan",
     "preference_panel",
     "slider",
+    "spoil",
     "teacher_panel",
     "training_view",
 ]

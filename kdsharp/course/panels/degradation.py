@@ -1,88 +1,94 @@
 """Panel: spoil a photograph step by step, and see picture, kernel and spectrum at once."""
 
-import math
+import functools
+from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import ipywidgets as widgets
 import numpy as np
-import torch
-from matplotlib.figure import Figure
-from torch import Tensor
+from matplotlib import colormaps
+from PIL import Image, ImageDraw, ImageFont
 
 from kdsharp import data, evaluate
-from kdsharp.course.panels.panel import Panel, Shown, choice, slider
-from kdsharp.degradation import RESIZE_FILTERS, add_noise, codecs, kernels, resize
+from kdsharp.course.panels.controls import button, choice, explained, slider, uploaded
+from kdsharp.course.panels.panel import Panel, Shown
+from kdsharp.course.panels.photos import LONGEST, own_photo, part
+from kdsharp.course.panels.spoiling import BLURS, as_code, blur_kernel, spoil
+from kdsharp.degradation import RESIZE_FILTERS, codecs
+from kdsharp.evaluate.score_card import CALLS
+from kdsharp.recipes import VideoCall
 
-BLURS = ("none", "gaussian", "motion", "defocus", "sinc")
+__all__ = ["blur_kernel", "degradation_panel", "spectrum", "spoil"]
+
+_HEAD, _GAP = 36, 6  # pixels above a picture, and between two
+_SMALL = 76  # of a kernel or spectrum, with a line of _LINE pixels above it
+_LINE = 17
+
+
+@dataclass(frozen=True)
+class Result:
+    """A part of a photograph, what is left of it, and what that costs."""
+
+    original: np.ndarray
+    spoilt: np.ndarray
+    kernel: np.ndarray
+    told: str  # the settings, short
+    scores: tuple[float, float]  # PSNR-Y, SSIM-Y
+    size: int  # bytes, 0 without codec
+
+    @property
+    def text(self) -> str:
+        """Scores and weight, for the line under the picture."""
+        weight = f"{self.size / 1024:.1f} KiB ({8 * self.size / self.spoilt[..., 0].size:.2f} bits per pixel)"
+        return f"PSNR-Y {self.scores[0]:.2f} dB, SSIM {self.scores[1]:.4f}, coded size {weight if self.size else '-'}"
 
 
 def degradation_panel(photos: list[Path], side: int = 256) -> Panel:
-    """Blur, shrink, noise and codec of the middle `side` pixels of a photograph.
+    """Blur, shrink, noise and codec of a part of a photograph, `side` pixels wide.
 
     The order is that of a call: optics, the sender's resize, the sensor's noise, the codec, the receiver's resize.
+    Opens at the medium one of the score card's calls. A photograph of one's own can be uploaded.
     """
-    controls = {
-        "photo": choice("photograph", {path.stem: path for path in photos}),
-        "blur": choice("blur", list(BLURS), "gaussian"),
-        "amount": slider("blur in pixels", 1.0, 0.5, 6.0, 0.25),
-        "shrink": slider("shrink", 2.0, 1.0, 4.0, 0.25),
-        "mode": choice("resize filter", list(RESIZE_FILTERS)),
-        "noise": slider("noise (of 255)", 2, 0, 30),
-        "codec": choice("codec", ["none", *codecs.available()], "JPEG"),
-        "quality": slider("quality", 50, 5, 95, 5),
-    }
+    own: dict[Path, np.ndarray] = {}
+    read = functools.lru_cache(4)(data.read_image)
+    controls = _controls(photos)
 
-    def show(photo: Path, **settings) -> Shown:
-        image = data.centre(data.read_image(photo), side)
+    @functools.lru_cache(8)
+    def result(photo: Path, down: int, across: int, **settings) -> Result:
+        image = part(own[photo] if photo in own else read(photo), side, down, across)
         spoilt, kernel, size = spoil(image, **settings)
-        weight = (
-            f"{size / 1024:.1f} KiB ({8 * size / spoilt[..., 0].size:.2f} bits per pixel)" if size else "-"
-        )
-        scores = f"PSNR-Y {evaluate.psnr(spoilt, image):.2f} dB, SSIM {evaluate.ssim(spoilt, image):.4f}"
-        return _figure(image, spoilt, kernel), f"{scores}, coded size {weight}"
+        scores = evaluate.psnr(spoilt, image), evaluate.ssim(spoilt, image)
+        return Result(image, spoilt, kernel.numpy(), _told(**settings), scores, size)
 
-    return Panel("Spoil a photograph", controls, show)
+    def show(pinned: dict | None, **values) -> Shown:
+        controls["amount"].disabled = values["blur"] == "none"
+        controls["quality"].disabled = values["codec"] == "none"
+        now, before = result(**values), result(**pinned) if pinned else None
+        text = now.text if before is None else f"{now.text}<br>pinned: {before.text}"
+        return _page(now, before), text
 
+    def code(photo: Path, down: int, across: int, **settings) -> str:
+        return as_code(**settings)
 
-def spoil(
-    image: np.ndarray,
-    blur: str,
-    amount: float,
-    shrink: float,
-    mode: str,
-    noise: float,
-    codec: str,
-    quality: int,
-) -> tuple[np.ndarray, Tensor, int]:
-    """The spoilt picture (`uint8` RGB, same size), the blur kernel (K, K), and the coded bytes (0 without codec)."""
-    kernel = blur_kernel(blur, amount)
-    seen = kernels.convolve(data.to_tensor(image), kernel)
-    size = [max(1, round(edge / shrink)) for edge in image.shape[:2]]
-    seen = resize(seen, tuple(size), mode).clamp(0, 1)
-    generator = torch.Generator().manual_seed(0)
-    seen = add_noise(seen, torch.tensor([noise / 255]), torch.tensor([False]), generator)
-    small, coded = data.to_image(seen), 0
-    if codec != "none":
-        small, coded = codecs.code(small, codec, quality)
-    enlarged = resize(data.to_tensor(small), image.shape[:2], "bilinear")
-    return data.to_image(enlarged), kernel[0], coded
+    def take(_change: dict) -> None:
+        with panel.hearing():
+            name, content = uploaded(upload)
+            own[Path(name)] = own_photo(name, content)
+            result.cache_clear()
+            with panel.together():
+                at_hand = {path.stem: path for path in photos} | {path.name: path for path in own}
+                controls["photo"].options = list(at_hand.items())
+                controls["photo"].value = Path(name)
 
-
-def blur_kernel(blur: str, amount: float) -> Tensor:
-    """One kernel (1, K, K): `amount` is sigma, length, radius, or the period of the highest wave that sinc passes."""
-    one = torch.tensor([1.0])
-    match blur:
-        case "gaussian":
-            return kernels.gaussian_like(amount * one, amount * one, 0 * one, one, "gaussian")
-        case "motion":
-            return kernels.motion(2 * amount * one, 0.6 * one)
-        case "defocus":
-            return kernels.defocus(amount * one)
-        case "sinc":
-            return kernels.sinc(math.pi / max(1.0, amount) * one)
-    kernel = torch.zeros(1, kernels.KERNEL_SIZE, kernels.KERNEL_SIZE)
-    kernel[:, kernels.KERNEL_SIZE // 2, kernels.KERNEL_SIZE // 2] = 1
-    return kernel
+    presets = [
+        button(name, lambda call=call: panel.choose(**_values(call)), _preset_tooltip(name, call))
+        for name, call in CALLS.items()
+    ]
+    upload = widgets.FileUpload(accept="image/*", description="Your photograph", layout={"width": "auto"})
+    explained(upload, f"Take a picture file of your own; a large one is shrunk to {LONGEST} pixels.")
+    panel = Panel("Spoil a photograph", controls, show, [*presets, upload], code, pins=True)
+    upload.observe(take, names="value")
+    return panel
 
 
 def spectrum(image: np.ndarray) -> np.ndarray:
@@ -95,20 +101,94 @@ def spectrum(image: np.ndarray) -> np.ndarray:
     return np.log10(1 + np.abs(np.fft.fftshift(np.fft.fft2(luma * window))))
 
 
-def _figure(image: np.ndarray, spoilt: np.ndarray, kernel: Tensor) -> Figure:
-    figure, axes = plt.subplots(2, 3, figsize=(10, 6.9), layout="constrained")
-    difference = np.clip(128 + 2 * (spoilt.astype(int) - image), 0, 255).astype(np.uint8)
-    top = {"original": image, "spoilt": spoilt, "difference x 2 (grey: none)": difference}
-    for axis, (name, picture) in zip(axes[0], top.items(), strict=True):
-        axis.imshow(picture, interpolation="nearest")
-        axis.set_title(name)
-    axes[1, 0].imshow(kernel, cmap="magma")
-    axes[1, 0].set_title("blur kernel")
-    before, after = spectrum(image), spectrum(spoilt)
-    for axis, values, name in zip(axes[1, 1:], (before, after), ("original", "spoilt"), strict=True):
-        axis.imshow(values, cmap="viridis", vmin=0, vmax=before.max())
-        axis.set_title(f"spectrum, {name}")
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-    return figure
+def _controls(photos: list[Path]) -> dict[str, widgets.Widget]:
+    start = _values(CALLS["medium"])
+    return {
+        "photo": choice("photograph", {path.stem: path for path in photos}, tooltip="What is spoilt."),
+        "down": slider("down in %", 50, 0, 100, 5, "Where the part lies that is shown: 0 is the top."),
+        "across": slider("across in %", 50, 0, 100, 5, "Where the part lies that is shown: 0 is the left."),
+        "blur": choice("blur", list(BLURS), start["blur"], "What the lens or the hand did."),
+        "amount": slider(
+            "blur in pixels",
+            1.0,
+            0.5,
+            6.0,
+            0.25,
+            "Sigma, half the length, radius, or the finest wave that is left.",
+        ),
+        "shrink": slider(
+            "shrink", start["shrink"], 1.0, 4.0, 0.25, "How many times smaller the frame is sent than it was."
+        ),
+        "mode": choice("resize filter", list(RESIZE_FILTERS), start["mode"], "How the sender shrinks."),
+        "noise": slider(
+            "noise (of 255)", 0, 0, 30, 1, "Standard deviation of the sensor's noise, in grey levels."
+        ),
+        "codec": choice(
+            "codec", ["none", *codecs.available()], start["codec"], "How the frame is coded on its way."
+        ),
+        "quality": slider(
+            "quality", start["quality"], 5, 95, 5, "The codec's own scale: less is smaller and worse."
+        ),
+    }
+
+
+def _values(call: VideoCall) -> dict:
+    """A call without chance as values of the controls."""
+    values = {"blur": "none", "shrink": call.shrink[0], "mode": call.filters[0]}
+    return values | {"noise": round(call.noise[0]), "codec": "JPEG", "quality": round(call.jpeg[0])}
+
+
+def _preset_tooltip(name: str, call: VideoCall) -> str:
+    return f"A {name} call of the score card: shrunk by {call.shrink[0]:g}, JPEG {call.jpeg[0]:g}."
+
+
+def _told(blur: str, amount: float, shrink: float, mode: str, noise: float, codec: str, quality: int) -> str:
+    """Settings as a caption, without what does nothing."""
+    parts = [] if blur == "none" else [f"{blur} {amount:g}"]
+    parts += [f"{mode} 1/{shrink:g}"] if shrink > 1 else []
+    parts += [f"noise {noise:g}"] if noise else []
+    parts += [f"{codec.split()[0]} {quality}"] if codec != "none" else []
+    return ", ".join(parts) or "nothing done"
+
+
+def _page(now: Result, pinned: Result | None) -> np.ndarray:
+    """Original, result and, until one is pinned, their difference at their own size; kernel and spectra beside them.
+
+    Drawn without matplotlib, which would take longer than a dragged slider can wait.
+    """
+    difference = np.clip(128 + 2 * (now.spoilt.astype(int) - now.original), 0, 255).astype(np.uint8)
+    third = (difference, "difference x 2", "grey: none")
+    if pinned is not None:
+        third = (pinned.spoilt, f"pinned: {pinned.scores[0]:.2f} dB", pinned.told)
+    large = [
+        (now.original, "original", ""),
+        (now.spoilt, f"spoilt: {now.scores[0]:.2f} dB", now.told),
+        third,
+    ]
+    before, after = spectrum(now.original), spectrum(now.spoilt)
+    small = {
+        "kernel": _coloured(now.kernel / now.kernel.max(), "magma"),
+        "spectrum": _coloured(before / before.max(), "viridis"),
+        "of spoilt": _coloured(after / before.max(), "viridis"),
+    }
+    width = sum(picture.shape[1] + _GAP for picture, _, _ in large) + _SMALL
+    height = max(
+        _HEAD + max(picture.shape[0] for picture, _, _ in large), len(small) * (_SMALL + _LINE + _GAP)
+    )
+    page, left = Image.new("RGB", (width, height), "white"), 0
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=13)
+    for picture, *lines in large:
+        draw.multiline_text((left, 1), "\n".join(lines), "black", font, spacing=3)
+        page.paste(Image.fromarray(picture), (left, _HEAD))
+        left += picture.shape[1] + _GAP
+    for row, (name, picture) in enumerate(small.items()):
+        top = row * (_SMALL + _LINE + _GAP)
+        draw.text((left, top), name, "black", font)
+        filter_ = Image.Resampling.NEAREST if name == "kernel" else Image.Resampling.BOX
+        page.paste(Image.fromarray(picture).resize((_SMALL, _SMALL), filter_), (left, top + _LINE))
+    return np.array(page)
+
+
+def _coloured(values: np.ndarray, colours: str) -> np.ndarray:
+    """Values in [0, 1] as `uint8` RGB."""
+    return colormaps[colours](np.clip(values, 0, 1), bytes=True)[..., :3]

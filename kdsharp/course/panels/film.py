@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from kdsharp import evaluate
 from kdsharp.course.figures.film import Reel, reel
 from kdsharp.course.figures.style import colours_of
-from kdsharp.course.panels.panel import Panel, Shown, slider
+from kdsharp.course.panels.controls import slider
+from kdsharp.course.panels.panel import Panel, Shown
 from kdsharp.distill.validation import SHOWN
 
 _WIDTH = 900  # of the picture, in pixels
@@ -27,7 +28,8 @@ def film_panel(folders: dict[str, Path]) -> Panel:
     Opens at the last step. Without a front end it is that picture. Raises KdsharpError where a run has no picture yet.
     """
     last = len(reel(folders).steps) - 1
-    place, crop = slider("picture", last, 0, last), slider("crop", 1, 1, SHOWN)
+    place = slider("picture", last, 0, last, tooltip="Which of the pictures that were kept while it learnt.")
+    crop = slider("crop", 1, 1, SHOWN, tooltip="Which of the places that are watched.")
     # It opens at the last picture, but plays from the first: a player that stands at its end does not begin anew.
     play = widgets.Play(value=-1, min=-1, max=last, interval=_PACE)
     play.observe(lambda change: place.set_trait("value", max(0, change["new"])), names="value")

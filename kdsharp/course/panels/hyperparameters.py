@@ -1,19 +1,30 @@
-"""Panel: the knobs of a training run, with what the student would cost at 1080p while they turn."""
+"""Panel: the knobs of a training run, with what they ask for and what the student would cost at 1080p."""
 
 import dataclasses
+import functools
+import json
+import statistics
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kdsharp import recipes, speed, student
+from kdsharp import data, degradation, recipes, speed, student
 from kdsharp.course.figures import COLOURS
-from kdsharp.course.panels.panel import Panel, Shown, choice, log_slider, slider
-from kdsharp.distill import learning_rate
-from kdsharp.distill.losses import DISTANCES
-from kdsharp.recipes import Recipe
+from kdsharp.course.panels.knobs import changes, knobs, with_values
+from kdsharp.course.panels.panel import Panel, Shown
+from kdsharp.distill import learning_rate, losses
+from kdsharp.distill.perceptual import Perceptual, vgg_at_hand
+from kdsharp.recipes import Losses, Network, Recipe
+
+__all__ = ["BUDGETS", "RecipePanel", "hyperparameter_panel", "with_values"]
 
 BUDGETS = {"30 FPS": 1000 / 30, "60 FPS": 1000 / 60}
+_PINNED = "0.75"  # grey, behind the present colours
+_TIMINGS = 3
 
 
 class RecipePanel(Panel):
@@ -21,115 +32,173 @@ class RecipePanel(Panel):
 
     def __init__(self, start: Recipe, controls: dict, show: Callable[..., Shown]) -> None:
         self._start = start
-        super().__init__("Hyperparameters", controls, show)
+        super().__init__("Hyperparameters", controls, show, code=self._as_code, pins=True)
 
     @property
     def recipe(self) -> Recipe:
         return with_values(self._start, self.values)
 
+    def _as_code(self, **values: Any) -> str:
+        settings = ", ".join(f'"{setting}"' for setting in changes(self._start, values))
+        return f"kdsharp.override(recipe, [{settings}])"
+
+
+class Cost(NamedTuple):
+    """Of one frame of 1080p: weights, multiply-adds, and milliseconds as they are predicted."""
+
+    parameters: int
+    multiply_adds: float
+    milliseconds: float
+
 
 def hyperparameter_panel(recipe: Recipe, device: str = "cpu") -> RecipePanel:
     """Loss weights, optimiser, length and student size, starting at `recipe`.
 
-    Shows the learning rate over the steps, and parameters, multiply-adds and predicted milliseconds of the student at
-    1080p (timed with PyTorch on `device`, on a quarter of a frame). A perceptual weight above 0 needs VGG19's weights.
+    Shows what each term of the loss weighs for a picture that is left as it is, the learning rate over the steps, and
+    parameters, multiply-adds and predicted milliseconds of the student at 1080p (timed with PyTorch on `device`, on a
+    quarter of a frame). A setting that cannot be trained is told in its sentence.
     """
-    losses, training, options = recipe.losses, recipe.training, recipe.student.options
-    largest = recipes.shrunk(recipe.store.crop, recipe.scale)
-    controls = {
-        "hr": slider("to original", losses.hr, 0.0, 2.0, 0.1),
-        "teacher": slider("to teacher", losses.teacher, 0.0, 2.0, 0.1),
-        "distance": choice("distance", list(DISTANCES), losses.distance),
-        "soft": slider("soft targets (KL)", losses.soft, 0.0, 2.0, 0.1),
-        "temperature": slider("temperature", losses.temperature, 0.5, 8.0, 0.5),
-        "structure": slider("1 - SSIM", losses.structure, 0.0, 1.0, 0.05),
-        "ms_ssim": slider("1 - MS-SSIM", losses.ms_ssim, 0.0, 1.0, 0.05),
-        "perceptual": slider("perceptual", losses.perceptual, 0.0, 0.02, 0.001),
-        "vgg": choice("VGG", [16, 19], losses.vgg),
-        "features": slider("features", losses.features, 0.0, 0.1, 0.01),
-        "frequency": slider("Fourier", losses.frequency, 0.0, 1.0, 0.05),
-        "edge": slider("edges", losses.edge, 0.0, 1.0, 0.05),
-        "contrast": slider("local contrast", losses.contrast, 0.0, 5.0, 0.1),
-        "learning_rate": log_slider("learning rate", training.learning_rate, -5, -1),
-        "steps": slider("steps", training.steps, 50, max(3000, 2 * training.steps), 50),
-        "batch": slider("batch", training.batch, 2, max(32, training.batch), 2),
-        "patch": slider("patch in pixels", training.patch, 16, largest, 8),
-    }
-    sizes = {
-        "channels": lambda: slider("channels", options["channels"], 8, 64, 4),
-        "body": lambda: slider("body layers", options["body"], 0, 8),
-        "levels": lambda: slider("levels", options["levels"], 1, 4),
-        "blocks": lambda: slider("blocks", options["blocks"], 1, 16),
-        "unshuffle": lambda: choice("unshuffle", [1, 2, 4, 8], options["unshuffle"]),
-        "colour": lambda: choice("colour", ["luma", "rgb"], options["colour"]),
-    }
-    controls |= {name: make() for name, make in sizes.items() if name in options}
+    controls = knobs(recipe)
 
-    measured: dict[str, tuple[int, float, float]] = {}  # by size, so that only its sliders have to wait
-
-    def show(**values) -> Shown:
+    def show(pinned: dict | None, **values) -> Shown:
         chosen = with_values(recipe, values)
-        if (size := str(chosen.student)) not in measured:
-            network = student.build(chosen.student).eval().to(device)
-            made = student.multiply_adds(
-                network, recipes.shrunk(speed.HEIGHT, chosen.scale), recipes.shrunk(speed.WIDTH, chosen.scale)
+        recipes.check_training(chosen)
+        for name, needed in _NEEDED_BY.items():
+            if name in controls:
+                controls[name].disabled = not any(values.get(weight, 0) for weight in needed)
+        before = with_values(recipe, pinned) if pinned else None
+        told = [_training_text(chosen), _cost_text(cost(chosen.student, device), device)]
+        if before is not None:
+            moved = ", ".join(changes(before, values)) or "nothing has changed"
+            told.append(
+                f"<b>Pinned</b>: {_cost_text(cost(before.student, device), device)}; since then {moved}"
             )
-            measured[size] = (student.parameters(network), made, speed.predict(network))
-        count, made, milliseconds = measured[size]
-        return _figure(chosen, milliseconds), (
-            f"{_training_text(chosen)}<br>"
-            f"{count:,} parameters, {made / 1e9:.1f} G multiply-adds a frame, "
-            f"about {milliseconds:.0f} ms at 1920x1080 with PyTorch on this {device} ({1000 / milliseconds:.0f} FPS)"
-        )
+        return _figure(chosen, before, device), "<br>".join(told)
 
     return RecipePanel(recipe, controls, show)
 
 
-def with_values(recipe: Recipe, values: dict[str, float | int | str]) -> Recipe:
-    """`recipe` with the values of sliders, whose names are those of the settings, put where they belong."""
-    places = (recipe.student.options, vars(recipe.losses), vars(recipe.training))
-    size, weights, named = ({key: values[key] for key in values if key in place} for place in places)
-    return dataclasses.replace(
-        recipe,
-        losses=dataclasses.replace(recipe.losses, **weights),
-        training=dataclasses.replace(recipe.training, **named),
-        student=dataclasses.replace(recipe.student, options=recipe.student.options | size),
-    )
+# What does nothing without a weight for one of these.
+_NEEDED_BY = {"distance": ("hr", "teacher"), "temperature": ("soft",), "vgg": ("perceptual",)}
+
+
+def cost(network: Network, device: str = "cpu") -> Cost:
+    """What a student costs, timed once in this process: a number that changes while the student does not is none.
+
+    The median of several predictions, because other programs come and go while one is made.
+    """
+    return _cost(json.dumps(dataclasses.asdict(network), sort_keys=True), device)
+
+
+@functools.cache
+def _cost(described: str, device: str) -> Cost:
+    built = student.build(Network(**json.loads(described))).eval().to(device)
+    height, width = (recipes.shrunk(side, built.scale) for side in (speed.HEIGHT, speed.WIDTH))
+    times = [speed.predict(built) for _ in range(_TIMINGS)]
+    made = student.multiply_adds(built, height, width)
+    return Cost(student.parameters(built), made, statistics.median(times))
+
+
+def pulls(recipe: Recipe) -> dict[str, float]:
+    """What each term of the loss comes to, weight included, for a picture that is left as it was received.
+
+    By the names of `losses`, on the middle of a photograph that is damaged by the recipe. The teacher is taken to be
+    right, as asking it may take minutes. Terms that cannot be had so are left out: `features`, those of a VGG that is
+    not at hand, and all where the damage lies in files.
+    """
+    if isinstance(recipe.degradation, recipes.Pairs | recipes.UnknownDegradation):
+        return {}
+    crop = recipe.store.crop
+    hr = data.to_tensor(data.centre(data.read_image(data.embedded_photos()[0]), crop))
+    received = degradation.degrade(hr, recipe.degradation, torch.Generator().manual_seed(0)).input
+    given = degradation.enlarge(received, hr.shape[-2:], "bicubic").clamp(0, 1)
+    if recipe.student.options.get("colour") == "luma":
+        hr, given = student.to_luma(hr), student.to_luma(given)
+    depth = recipe.losses.vgg
+    vgg = Perceptual(vgg_at_hand(depth), depth) if recipe.losses.perceptual and vgg_at_hand(depth) else None
+    left = {"features": 0.0} | ({} if vgg else {"perceptual": 0.0})
+    weights = dataclasses.replace(recipe.losses, **left)
+    if not losses.weighed(weights):
+        return {}
+    with torch.no_grad():
+        terms = losses.distillation_loss(given, hr, hr, weights, vgg, None, given)
+    return {name: term.item() for name, term in terms.items() if name != "loss"}
+
+
+def _words(weights: Losses) -> dict[str, str]:
+    """What terms are called in the panel, by the names of `losses`."""
+    distance = {"l1": "L1", "mse": "MSE", "charbonnier": "Charbonnier"}[weights.distance]
+    return {
+        "hr": f"{distance}(original)",
+        "teacher": f"{distance}(teacher)",
+        "soft": "KL(teacher)",
+        "structure": "(1 - SSIM)",
+        "ms_ssim": "(1 - MS-SSIM)",
+        "perceptual": f"VGG{weights.vgg}",
+        "frequency": "Fourier",
+        "edge": "edges",
+        "contrast": "local contrast",
+    }
 
 
 def _training_text(recipe: Recipe) -> str:
-    weights = recipe.losses
-    distance = {"l1": "L1", "mse": "MSE", "charbonnier": "Charbonnier"}[weights.distance]
-    names = {
-        f"{distance}(original)": weights.hr,
-        f"{distance}(teacher)": weights.teacher,
-        "KL(teacher)": weights.soft,
-        "(1 - SSIM)": weights.structure,
-        "(1 - MS-SSIM)": weights.ms_ssim,
-        f"VGG{weights.vgg}": weights.perceptual,
-        "features": weights.features,
-        "Fourier": weights.frequency,
-        "edges": weights.edge,
-        "local contrast": weights.contrast,
-        **weights.others,
-    }
-    terms = " + ".join(f"{weight:.3g} {name}" for name, weight in names.items() if weight) or "nothing"
+    words = _words(recipe.losses)
+    terms = [
+        f"{weight:.3g} {words.get(name, name)}" for name, weight in losses.weighed(recipe.losses).items()
+    ]
     training = recipe.training
     pixels = training.steps * training.batch * training.patch**2
-    return f"loss = {terms}; {training.steps * training.batch:,} patches, {pixels / 1e6:,.0f} million pixels of input"
+    return (
+        f"loss = {' + '.join(terms) or 'nothing: give a term a weight'}; {training.steps * training.batch:,} patches, "
+        f"{pixels / 1e6:,.0f} million pixels of input"
+    )
 
 
-def _figure(recipe: Recipe, milliseconds: float) -> Figure:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
-    steps = range(0, recipe.training.steps, max(1, recipe.training.steps // 200))
-    rates = [learning_rate(step, recipe.training) for step in steps]
-    left.plot(steps, rates, color=COLOURS[0])
-    left.set(xlabel="step", ylabel="learning rate", yscale="log", title="warm-up, then half a cosine")
-    right.barh(["this student"], [milliseconds], height=0.4, color=COLOURS[2])
-    for colour, (name, budget) in zip((COLOURS[1], COLOURS[3]), BUDGETS.items(), strict=True):
-        right.axvline(budget, color=colour, linestyle="--", label=name)
-    right.set(xlabel="predicted ms for a 1080p frame", xlim=(0, max(60, 1.2 * milliseconds)), ylim=(-1, 1))
-    right.legend()
-    for axis in (left, right):
+def _cost_text(found: Cost, device: str) -> str:
+    return (
+        f"{found.parameters:,} parameters, {found.multiply_adds / 1e9:.1f} G multiply-adds a frame, about "
+        f"{found.milliseconds:.2g} ms at 1920x1080 with PyTorch on this {device} ({1000 / found.milliseconds:.2g} FPS)"
+    )
+
+
+def _figure(chosen: Recipe, before: Recipe | None, device: str) -> Figure:
+    figure, (left, middle, right) = plt.subplots(
+        1, 3, figsize=(10, 2.9), width_ratios=[1.2, 1, 0.8], layout="constrained"
+    )
+    _draw_pulls(left, chosen, before)
+    for recipe, colour in ((before, _PINNED), (chosen, COLOURS[0])):
+        if recipe is not None:
+            steps = range(0, recipe.training.steps, max(1, recipe.training.steps // 200))
+            rates = [learning_rate(step, recipe.training) for step in steps]
+            middle.plot(steps, rates, color=colour)
+    middle.set(xlabel="step", yscale="log", title="learning rate")
+    _draw_milliseconds(right, {"now": chosen, "pinned": before}, device)
+    for axis in (left, middle, right):
         axis.grid(alpha=0.3)
     return figure
+
+
+def _draw_pulls(axis: Axes, chosen: Recipe, before: Recipe | None) -> None:
+    """A bar for each term, the pinned recipe's in grey behind it."""
+    now, then = pulls(chosen), pulls(before) if before else {}
+    words = _words(chosen.losses)
+    names = [name for name in words | now if name in now or name in then]
+    for values, height, colour in ((then, 0.75, _PINNED), (now, 0.45, COLOURS[2])):
+        axis.barh(range(len(names)), [values.get(name, 0) for name in names], height, color=colour)
+    axis.set_yticks(range(len(names)), [words.get(name, name) for name in names])
+    axis.set(
+        ylim=(max(2, len(names)) - 0.5, -0.5),
+        xlabel="weight x term, of doing nothing",
+        title="what the loss asks",
+    )
+
+
+def _draw_milliseconds(axis: Axes, shown: dict[str, Recipe | None], device: str) -> None:
+    times = {name: cost(recipe.student, device).milliseconds for name, recipe in shown.items() if recipe}
+    bars = axis.barh(list(times), list(times.values()), 0.45, color=[COLOURS[2], _PINNED][: len(times)])
+    axis.bar_label(bars, [f"{value:.2g}" for value in times.values()], padding=3)
+    for colour, (name, budget) in zip((COLOURS[1], COLOURS[3]), BUDGETS.items(), strict=True):
+        axis.axvline(budget, color=colour, linestyle="--", label=name)
+    axis.set(xlabel="ms for a 1080p frame", title="predicted", xlim=(0, max(60, 1.25 * max(times.values()))))
+    axis.set_ylim(1.6, -0.8)
+    axis.legend(loc="lower right")

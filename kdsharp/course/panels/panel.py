@@ -1,8 +1,10 @@
 """What all panels share: controls above, a picture and a line of text below, errors where one can see them."""
 
 import base64
-import math
-from collections.abc import Callable
+import html
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -12,11 +14,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from kdsharp.course.panels.controls import button, choice, explained, log_slider, slider
+from kdsharp.course.panels.copied import copied_line
 from kdsharp.errors import KdsharpError
 
+__all__ = ["LIVE_SECONDS", "WIDGET_VIEW", "Panel", "Shown", "choice", "log_slider", "slider", "to_png"]
+
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-_STYLE = {"description_width": "110px"}
-_WIDE = widgets.Layout(width="330px", max_width="100%")
+LIVE_SECONDS = 0.1  # what is redrawn faster than this follows a slider while it is dragged
+# As many columns as fit, so that a panel with ten controls still shows its picture on the same screen.
+_GRID = {"grid_template_columns": "repeat(auto-fit, minmax(260px, 1fr))", "grid_gap": "0 8px"}
+_ROW = {"flex_flow": "row wrap", "align_items": "center"}
 
 Shown = tuple[Figure | np.ndarray, str]
 
@@ -27,6 +35,11 @@ class Panel:
     `show` gets the values as keyword arguments. It runs once here, so that wrong defaults raise at once, and again
     after every change. An exception in it is printed inside the panel (front ends drop those of callbacks); a
     KdsharpError shows as its one sentence, and the last good picture stays.
+
+    Every panel has a button that puts its controls back. `code` gets the same arguments and gives the code that makes
+    the same settings, to be copied. With `pins`, a button keeps the present settings beside those that follow, and
+    `show` gets them as `pinned`: a dict of values by name, or None. `buttons` stand beside the title, `below` under
+    the text.
     """
 
     def __init__(
@@ -34,21 +47,42 @@ class Panel:
         title: str,
         controls: dict[str, widgets.Widget],
         show: Callable[..., Shown],
-        buttons: list[widgets.Button] | None = None,
+        buttons: Sequence[widgets.Widget] | None = None,
+        code: Callable[..., str] | None = None,
+        pins: bool = False,
+        below: Sequence[widgets.Widget] = (),
     ) -> None:
-        self.controls, self.buttons = controls, buttons or []
+        self.controls, self.buttons = controls, list(buttons or [])
         self.picture = widgets.Image(
             format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start")
         )
-        self.text = widgets.HTML()
-        self.errors = widgets.Output()
-        self._show = show
+        self.text, self.line, self.errors = widgets.HTML(), widgets.HTML(), widgets.Output()
+        self.code = ""
+        self.pinned: dict[str, Any] | None = None
+        self._show, self._code, self._first, self._held = show, code, self.values, False
+        self.reset_button = button("Reset", self.reset, "Put every control back to where it was at first.")
+        self.pin_button = widgets.ToggleButton(description="Pin", layout={"width": "auto"}) if pins else None
+        began = time.perf_counter()
         self.refresh()
         for control in controls.values():
-            control.observe(self.changed, names="value")
-        rows = widgets.HBox([*controls.values(), *self.buttons], layout=widgets.Layout(flex_flow="row wrap"))
-        self.box = widgets.VBox([widgets.HTML(f"<b>{title}</b>"), rows, self.picture, self.text, self.errors])
-        self.box.add_class("kdsharp-panel")
+            _follow(control, time.perf_counter() - began)
+            control.observe(self._moved, names="value")
+        self.box = self._arranged(title, below)
+
+    def _arranged(self, title: str, below: Sequence[widgets.Widget]) -> widgets.VBox:
+        """All parts, in the order in which the keyboard reaches them."""
+        row = [widgets.HTML(f"<b>{title}</b>&nbsp;"), *self.buttons]
+        if self.pin_button is not None:
+            explained(self.pin_button, "Keep the present settings beside those that follow.")
+            self.pin_button.observe(self._pin, names="value")
+            row.append(self.pin_button)
+        if self.controls:
+            row.append(self.reset_button)
+        grid = widgets.GridBox(list(self.controls.values()), layout=widgets.Layout(**_GRID))
+        head = widgets.HBox(row, layout=widgets.Layout(**_ROW))
+        box = widgets.VBox([head, grid, self.picture, self.text, *below, self.line, self.errors])
+        box.add_class("kdsharp-panel")
+        return box
 
     @property
     def values(self) -> dict[str, Any]:
@@ -57,18 +91,60 @@ class Panel:
 
     def refresh(self) -> None:
         """Draw the picture and the text for the values as they are; raises what `show` raises."""
-        picture, text = self._show(**self.values)
+        values = self.values
+        pinned = {} if self.pin_button is None else {"pinned": self.pinned}
+        picture, text = self._show(**values, **pinned)
         self.picture.value = to_png(picture)
         self.text.value = text
+        if self._code is not None:
+            self.code = self._code(**values)
+            self.line.value = copied_line(self.code)
 
     def changed(self, _change: object = None) -> None:
         """`refresh` as a callback: a mistake is shown in the panel instead of being lost."""
+        with self.hearing():
+            self.refresh()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Several changes of controls inside, drawn once at its end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        self.changed()
+
+    def choose(self, **values: Any) -> None:
+        """Put several controls to values by name, and draw once."""
+        with self.together():
+            for name, value in values.items():
+                self.controls[name].value = value
+
+    def reset(self) -> None:
+        """Put every control back to where it was when the panel was made."""
+        self.choose(**self._first)
+
+    @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """For callbacks: what is raised inside is shown in the panel, a KdsharpError as its sentence."""
         self.errors.clear_output()
         with self.errors:
             try:
-                self.refresh()
+                yield
             except KdsharpError as error:
-                self.text.value = f"<b>{error}</b>"
+                self.text.value = f"<b>{html.escape(str(error))}</b>"
+
+    def _moved(self, change: dict) -> None:
+        if self._held:
+            return
+        began = time.perf_counter()
+        self.changed()
+        _follow(change["owner"], time.perf_counter() - began)
+
+    def _pin(self, change: dict) -> None:
+        self.pinned = self.values if change["new"] else None
+        self.changed()
 
     def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:
         """Live widgets for a front end that has them; for every other reader, the picture."""
@@ -79,48 +155,10 @@ class Panel:
         }
 
 
-def slider(name: str, value: float, low: float, high: float, step: float = 1) -> widgets.Widget:
-    """An integer or a float slider, as `step` is; it reports when it is let go, not on the way.
-
-    Its range grows to hold `value`: a recipe that was changed by hand stays as it is until a slider is moved.
-    """
-    whole = isinstance(step, int)
-    kind = widgets.IntSlider if whole else widgets.FloatSlider
-    return kind(
-        **({} if whole else {"readout_format": ".3g"}),
-        value=value,
-        min=min(low, value),
-        max=max(high, value),
-        step=step,
-        description=name,
-        continuous_update=False,
-        style=_STYLE,
-        layout=_WIDE,
-    )
-
-
-def log_slider(name: str, value: float, low: int, high: int) -> widgets.FloatLogSlider:
-    """A slider from 10^low to 10^high in tenths of a decade; its range grows to hold `value`, which is above 0."""
-    decade = math.log10(value)
-    return widgets.FloatLogSlider(
-        value=value,
-        base=10,
-        min=min(low, math.floor(decade)),
-        max=max(high, math.ceil(decade)),
-        step=0.1,
-        description=name,
-        continuous_update=False,
-        readout_format=".1e",
-        style=_STYLE,
-        layout=_WIDE,
-    )
-
-
-def choice(name: str, options: list | dict, value: Any = None) -> widgets.Dropdown:
-    """One of several options; the first unless told."""
-    options = list(options.items()) if isinstance(options, dict) else list(options)
-    chosen = {} if value is None else {"value": value}
-    return widgets.Dropdown(options=options, description=name, style=_STYLE, layout=_WIDE, **chosen)
+def _follow(control: widgets.Widget, seconds: float) -> None:
+    """Let a slider report on the way where its last redraw was fast, else when it is let go."""
+    if control.has_trait("continuous_update"):
+        control.continuous_update = seconds < LIVE_SECONDS
 
 
 def to_png(picture: Figure | np.ndarray) -> bytes:
@@ -130,5 +168,6 @@ def to_png(picture: Figure | np.ndarray) -> bytes:
         picture.savefig(buffer, format="png", dpi=90)
         plt.close(picture)
     else:
-        Image.fromarray(picture).save(buffer, "PNG")
+        # Lightly packed: a third of the time, and the way to the browser is short.
+        Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

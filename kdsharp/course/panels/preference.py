@@ -1,174 +1,150 @@
-"""Panel: a blind test. A person says which of two crops is sharper and which is more natural.
+"""Panel: a blind test. A person says which of two crops is sharper and which is more natural, by seven keys."""
 
-The scale is the seven-step comparison scale of ITU-T P.800 annex E (comparison category rating), -3 (the right one
-is much worse) to +3 (much better). Its mean is a comparison mean opinion score.
-"""
-
-import itertools
-import json
-import logging
-import os
 import time
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
-from scipy import stats
 
-from kdsharp.course.panels.panel import Panel, Shown, slider
-from kdsharp.disk import keep
+from kdsharp.course.panels import votes
+from kdsharp.course.panels.controls import button
+from kdsharp.course.panels.opinion_figure import opinion_figure, opinion_table, rulers
+from kdsharp.course.panels.panel import Panel, Shown
 from kdsharp.errors import KdsharpError
 
-log = logging.getLogger(__name__)
-
-QUESTIONS = ("sharper", "natural")
+ANSWERS = {  # by key, what it says of the picture on the right
+    1: "1 left, much",
+    2: "2 left",
+    3: "3 left, a bit",
+    4: "4 no difference",
+    5: "5 right, a bit",
+    6: "6 right",
+    7: "7 right, much",
+}
+_ASKED = {"sharper": "Which one is <b>sharper</b>?", "natural": "Which one looks more <b>natural</b>?"}
+_WRAPPED = {"flex_flow": "row wrap"}
 _GAP = 12  # white pixels between the two crops
+# A field of its own, because ipywidgets tell a kernel of no keys. A key in it presses the button of its name. It is a
+# field to write in, although nothing is written: elsewhere JupyterLab takes digits for headings.
+_KEYS = """<input aria-label="Answer by the keys 1 to 7; Backspace takes back" style="width: 330px; padding: 2px 6px"
+ placeholder="click here: keys 1 to 7 answer, Backspace takes back"
+ onkeydown="const name = event.key === 'Backspace' ? 'kdsharp-undo' : /^[1-7]$/.test(event.key) ?
+ 'kdsharp-answer-' + event.key : null; if (event.key !== 'Tab' && event.key !== 'Enter') event.preventDefault();
+ if (name && !event.repeat) this.closest('.kdsharp-panel').querySelector('.' + name).click()">"""
 
 
-def preference_panel(crops: dict[str, list[np.ndarray]], answers: Path, seed: int | None = None) -> Panel:
+class PreferencePanel(Panel):
+    """A blind test of pairs; `answer(1)` to `answer(7)`, `undo()` and `again()` are what its buttons and keys do."""
+
+    def __init__(
+        self,
+        crops: dict[str, list[np.ndarray]],
+        answers: Path,
+        seed: int | None,
+        originals: list[np.ndarray] | None,
+    ) -> None:
+        self._crops, self._answers, self._seed, self._originals = crops, Path(answers), seed, originals
+        self._pictures = votes.fingerprint(crops)
+        self._begin(votes.last_round(self._answers, self._pictures, len(self._draw())))
+        self.answer_buttons = [self._button(key, told) for key, told in ANSWERS.items()]
+        self.undo_button = button("Undo", self.undo, "Take the last answer back.", width="80px")
+        self.undo_button.add_class("kdsharp-undo")
+        told = "All pairs once more, in another order: for the next person."
+        self.again_button = button("Another round", self.again, told)
+        keys = [widgets.HTML(_KEYS), self.undo_button, self.again_button]
+        rows = [widgets.HBox(row, layout=_WRAPPED) for row in (self.answer_buttons, keys)]
+        super().__init__("Which is better?", {}, self._view, below=rows)
+
+    def answer(self, key: int) -> None:
+        """Give an answer from 1 (the left one, by far) to 7 (the right one, by far) to the question that is shown.
+
+        The answer to the second question of a pair stores both, and shows the next pair; after the last pair, nothing
+        happens.
+        """
+        if len(self._done) == len(self._trials):
+            return
+        self._given[votes.QUESTIONS[len(self._given)]] = key - 4
+        if len(self._given) == len(votes.QUESTIONS):
+            answer = dict(zip(("scene", "left", "right"), self._trials[len(self._done)], strict=True))
+            answer |= self._given
+            seconds = round(time.monotonic() - self._shown, 1)
+            votes.append(self._answers, answer | {"seconds": seconds, "pictures": self._pictures})
+            self._done, self._given, self._shown = [*self._done, answer], {}, time.monotonic()
+        self.changed()
+
+    def undo(self) -> None:
+        """Take the last answer back, from the file too, and ask again."""
+        if not self._given and self._done:
+            *self._done, last = self._done
+            votes.take_back(self._answers)
+            self._given = {name: last[name] for name in votes.QUESTIONS}
+        if self._given:
+            self._given.popitem()
+        self.changed()
+
+    def again(self) -> None:
+        """Begin another round, whose answers are added."""
+        self._begin([])
+        self.changed()
+
+    def _begin(self, done: list[dict]) -> None:
+        """Go on after these answers: what they judged comes first, and is not shown."""
+        judged = [(row["scene"], row["left"], row["right"]) for row in done]
+        known = {(scene, frozenset(pair)) for scene, *pair in judged}
+        rest = [trial for trial in self._draw() if (trial[0], frozenset(trial[1:])) not in known]
+        self._done, self._trials, self._given, self._shown = done, judged + rest, {}, time.monotonic()
+
+    def _draw(self) -> list[votes.Trial]:
+        return votes.draw_trials(list(self._crops), len(next(iter(self._crops.values()))), self._seed)
+
+    def _button(self, key: int, told: str) -> widgets.Button:
+        made = button(told, lambda: self.answer(key), f"Key {key} in the field below.", width="116px")
+        made.add_class(f"kdsharp-answer-{key}")
+        return made
+
+    def _view(self) -> Shown:
+        over = len(self._done) == len(self._trials)
+        self.undo_button.disabled = not (self._done or self._given)
+        self.again_button.layout.display = None if over else "none"
+        for one in self.answer_buttons:
+            one.disabled = over
+        if over:
+            rows, measured = votes.opinions(self._answers), rulers(self._crops, self._originals)
+            return opinion_figure(rows, measured), f"All pairs are judged.{opinion_table(rows, measured)}"
+        scene, *sides = self._trials[len(self._done)]
+        left, right = (_enlarged(self._crops[name][scene]) for name in sides)
+        gap = np.full((left.shape[0], _GAP, 3), 255, np.uint8)
+        question = _ASKED[votes.QUESTIONS[len(self._given)]]
+        return np.hstack([left, gap, right]), f"Pair {len(self._done) + 1} of {len(self._trials)}. {question}"
+
+
+def preference_panel(
+    crops: dict[str, list[np.ndarray]],
+    answers: Path,
+    seed: int | None = None,
+    originals: list[np.ndarray] | None = None,
+) -> PreferencePanel:
     """Show every pair of methods on every scene once, in random order and on random sides, without names.
+
+    A round that was broken off, or whose cell is run again, goes on where it was.
 
     Args:
         crops: for each method, one `uint8` RGB crop (H, W, 3) per scene, scenes in the same order.
-        answers: a file that gets one JSON line per answer; answers of earlier sittings stay.
-        seed: of the order; None draws a new one for each sitting, as a test with people should.
+        answers: a file that gets one JSON line per answer; answers of earlier rounds stay.
+        seed: of the order; None draws a new one each time, as a test with people should.
+        originals: one crop per scene; where they are given, PSNR and JOD stand beside the opinions at the end.
 
     Raises KdsharpError for fewer than two methods or different numbers of scenes.
     """
-    if (
-        len(crops) < 2
-        or len({len(scenes) for scenes in crops.values()}) != 1
-        or not next(iter(crops.values()))
-    ):
+    counts = {len(scenes) for scenes in (*crops.values(), *([] if originals is None else [originals]))}
+    if len(crops) < 2 or len(counts) != 1 or 0 in counts:
         raise KdsharpError(
             "A preference test wants two or more methods with the same number of scenes, at least one."
         )
-    trials = draw_trials(list(crops), len(next(iter(crops.values()))), seed)
-    controls = {
-        "sharper": slider("sharper", 0, -3, 3),
-        "natural": slider("more natural", 0, -3, 3),
-    }
-    store = widgets.Button(description="Store and next", button_style="primary")
-    place, begun = 0, time.monotonic()
-
-    def show(**_scores: int) -> Shown:
-        if place == len(trials):
-            return result_picture(crops), _report(answers)
-        scene, left, right = trials[place]
-        pair = [_enlarged(crops[left][scene]), _enlarged(crops[right][scene])]
-        gap = np.full((pair[0].shape[0], _GAP, 3), 255, np.uint8)
-        return np.hstack([pair[0], gap, pair[1]]), (
-            f"Pair {place + 1} of {len(trials)}. Is the <b>right</b> one sharper (+3: much sharper, 0: the same, "
-            "-3: much less)? And more natural?"
-        )
-
-    panel = Panel("Which is better?", controls, show, [store])
-
-    def next_pair(_button: widgets.Button) -> None:
-        nonlocal place, begun
-        with panel.errors:
-            if place == len(trials):
-                return
-            scene, left, right = trials[place]
-            answer = {"scene": scene, "left": left, "right": right} | panel.values
-            _append(answers, answer | {"seconds": round(time.monotonic() - begun, 1)})
-            place, begun = place + 1, time.monotonic()
-            for control in controls.values():
-                control.value = 0
-            store.disabled = place == len(trials)
-            panel.refresh()
-
-    store.on_click(next_pair)
-    return panel
-
-
-def draw_trials(methods: list[str], scenes: int, seed: int | None) -> list[tuple[int, str, str]]:
-    """(scene, left, right) of every pair on every scene, in random order and on random sides."""
-    generator = np.random.default_rng(seed)
-    trials = []
-    for scene, pair in itertools.product(range(scenes), itertools.combinations(methods, 2)):
-        trials.append((scene, *(pair if generator.random() < 0.5 else pair[::-1])))
-    return [trials[index] for index in generator.permutation(len(trials))]
-
-
-def opinions(answers: Path) -> list[dict]:
-    """Comparison mean opinion score of each method, in steps from -3 to +3, with its 95 % confidence interval.
-
-    Each answer counts for the right picture and, with the other sign, for the left. One row per method and
-    question: method, question, answers, mean, low, high. The interval is Student's t; with fewer than two answers it
-    is not known and left out (None). Answers of one person are not independent people: say how many you asked.
-    Raises KdsharpError if there is no answer yet.
-    """
-    rows = _read(answers)
-    if not rows:
-        raise KdsharpError(f"There is no answer in {answers} yet: judge at least one pair.")
-    methods = sorted({row[side] for row in rows for side in ("left", "right")})
-    table = []
-    for method, question in itertools.product(methods, QUESTIONS):
-        scores = [row[question] for row in rows if row["right"] == method]
-        scores += [-row[question] for row in rows if row["left"] == method]
-        low, high = _interval(scores)
-        table.append(
-            {
-                "method": method,
-                "question": question,
-                "answers": len(scores),
-                "mean": float(np.mean(scores)),
-                "low": low,
-                "high": high,
-            }
-        )
-    return table
-
-
-def result_picture(crops: dict[str, list[np.ndarray]]) -> np.ndarray:
-    """The first scene by every method, side by side: the names come with the report."""
-    return np.hstack([scenes[0] for scenes in crops.values()])
+    return PreferencePanel(crops, answers, seed, originals)
 
 
 def _enlarged(crop: np.ndarray) -> np.ndarray:
-    """A whole number of times as large, without smoothing: about 440 pixels wide."""
-    factor = max(1, 440 // crop.shape[1])
+    """A whole number of times as large, without smoothing: about 400 pixels wide."""
+    factor = max(1, round(400 / crop.shape[1]))
     return crop.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def _interval(scores: list[int]) -> tuple[float | None, float | None]:
-    if len(scores) < 2:
-        return None, None
-    half = float(stats.t.ppf(0.975, len(scores) - 1) * np.std(scores, ddof=1) / np.sqrt(len(scores)))
-    return float(np.mean(scores)) - half, float(np.mean(scores)) + half
-
-
-def _report(answers: Path) -> str:
-    lines = [
-        f"{row['method']}, {row['question']}: {row['mean']:+.2f}"
-        + (f" [{row['low']:+.2f}, {row['high']:+.2f}]" if row["low"] is not None else "")
-        + f" ({row['answers']} answers)"
-        for row in opinions(answers)
-    ]
-    return "All pairs are judged. Mean opinion from -3 to +3, with its 95 % interval:<br>" + "<br>".join(
-        lines
-    )
-
-
-def _append(path: Path, answer: dict) -> None:
-    """One line, on the disk before the next pair is shown."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as handle:
-        handle.write(json.dumps(answer) + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    keep.store(path)
-
-
-def _read(path: Path) -> list[dict]:
-    if not Path(path).exists():
-        return []
-    rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-            rows.append({key: row[key] for key in ("scene", "left", "right", *QUESTIONS)})
-        except (json.JSONDecodeError, KeyError, TypeError):
-            log.warning("%s, line %d is no answer and is left out", path, number)
-    return rows

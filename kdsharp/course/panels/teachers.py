@@ -11,7 +11,9 @@ from torch import Tensor
 
 from kdsharp import data, evaluate
 from kdsharp.course import figures
-from kdsharp.course.panels.panel import Panel, Shown, choice, slider
+from kdsharp.course.panels.controls import choice, slider
+from kdsharp.course.panels.panel import Panel, Shown
+from kdsharp.course.panels.photos import part
 from kdsharp.teacher import OWN, Teacher, at_hand, load_teacher
 
 
@@ -24,18 +26,23 @@ def teacher_panel(photos: list[Path], device: str = "cpu", names: Sequence[str] 
     names = list(names or at_hand())
     load = functools.cache(lambda name: load_teacher(name, device))
     controls = {
-        "photo": choice("photograph", {path.stem: path for path in photos}),
-        "name": choice("teacher", names, OWN if OWN in names else names[0]),
-        "down": slider("down in %", 10, 0, 100, 5),
-        "across": slider("across in %", 45, 0, 100, 5),
-        "side": slider("input in pixels", 64, 48, 96, 16),
-        "tile": slider("tile in pixels", 48, 32, 96, 16),
-        "overlap": slider("overlap in pixels", 16, 0, 32, 4),
+        "photo": choice(
+            "photograph", {path.stem: path for path in photos}, tooltip="What is shrunk and enlarged."
+        ),
+        "name": choice("teacher", names, OWN if OWN in names else names[0], "The network that enlarges."),
+        "down": slider("down in %", 10, 0, 100, 5, "Where the part lies that is shown: 0 is the top."),
+        "across": slider("across in %", 45, 0, 100, 5, "Where the part lies that is shown: 0 is the left."),
+        "side": slider("input in pixels", 64, 48, 96, 16, "Width of what the teacher is given."),
+        "tile": slider("tile in pixels", 48, 32, 96, 16, "Width of the pieces that it is given one by one."),
+        "overlap": slider(
+            "overlap in pixels", 16, 0, 32, 4, "What pieces share with their neighbours on each side."
+        ),
     }
 
     def show(photo: Path, name: str, down: int, across: int, side: int, tile: int, overlap: int) -> Shown:
         teacher = load(name)
-        original = _part(photo, side * teacher.scale, down, across)
+        image = data.crop_to_multiple(data.read_image(photo), 8)
+        original = part(image, side * teacher.scale, down, across)
         small = evaluate.bicubic_shrink(original, teacher.scale)
         start = time.perf_counter()
         taught, tiles = _counted(replace(teacher, tile=tile, overlap=overlap), small)
@@ -53,15 +60,10 @@ def teacher_panel(photos: list[Path], device: str = "cpu", names: Sequence[str] 
             f"{seam} of 255"
         )
 
-    return Panel("Ask a teacher", controls, show)
+    def code(name: str, tile: int, overlap: int, **_place: object) -> str:
+        return f"kdsharp.load_teacher({name!r}, tile={tile}, overlap={overlap})"
 
-
-def _part(photo: Path, side: int, down: int, across: int) -> np.ndarray:
-    """The square of `side` pixels (or what there is) that lies `down` and `across` percent of the way."""
-    image = data.crop_to_multiple(data.read_image(photo), 8)
-    places = zip((down, across), image.shape[:2], strict=True)
-    top, left = (max(0, edge - side) * percent // 100 for percent, edge in places)
-    return image[top : top + side, left : left + side]
+    return Panel("Ask a teacher", controls, show, code=code)
 
 
 def _counted(teacher: Teacher, small: np.ndarray) -> tuple[np.ndarray, list[int]]:

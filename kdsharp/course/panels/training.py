@@ -8,7 +8,6 @@ import threading
 import time
 from pathlib import Path
 
-import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -17,7 +16,8 @@ from kdsharp import distill, student
 from kdsharp.course.figures import COLOURS
 from kdsharp.course.figures.film import Reel, chosen_steps, place_picture, reel
 from kdsharp.course.figures.style import NOTHING, colours_of, nothing_line
-from kdsharp.course.panels.panel import Panel, Shown, slider
+from kdsharp.course.panels.controls import button, slider
+from kdsharp.course.panels.panel import Panel, Shown
 from kdsharp.disk import files
 from kdsharp.distill import TrainingResult
 from kdsharp.distill.targets import TargetStore
@@ -49,9 +49,14 @@ class TrainingView(Panel):
         self._failure: BaseException | None = None
         self._begun = self._next = time.monotonic()
         self._nothing: float | None = None
-        self.stop_button = widgets.Button(description="Stop and keep", button_style="warning")
-        self.stop_button.on_click(lambda _button: self.stop())
-        controls = {"crop": slider("crop", 1, 1, SHOWN), "smooth": slider("mean of steps", 20, 1, 100)}
+        told = "End after this step; checkpoint and student are kept."
+        self.stop_button = button("Stop and keep", self.stop, told, "warning")
+        controls = {
+            "crop": slider("crop", 1, 1, SHOWN, tooltip="Which of the places that are watched."),
+            "smooth": slider(
+                "mean of steps", 20, 1, 100, tooltip="Over how many steps the dark curve is a mean."
+            ),
+        }
         super().__init__(f"Training {recipe.name}", controls, self._view, [self.stop_button])
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
 
