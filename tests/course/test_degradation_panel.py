@@ -80,7 +80,7 @@ def test_presets_are_the_calls_of_the_score_card(panel: Panel, name: str) -> Non
     ],
 )
 def test_its_code_makes_the_picture_that_it_shows(panel: Panel, settings: dict) -> None:
-    panel.choose(**settings)
+    panel.choose(down=50, **settings)
     original = data.centre(data.read_image(data.embedded_photos("val")[0]), SIDE)
     names = {"kdsharp": kdsharp, "dataclasses": dataclasses, "panels": panels, "photo": original}
     made = eval(panel.code, names)
@@ -91,6 +91,7 @@ def test_its_code_makes_the_picture_that_it_shows(panel: Panel, settings: dict) 
 
 
 def test_a_pinned_picture_stays_beside_the_next(panel: Panel) -> None:
+    panel.choose(down=50)
     press(panel, "severe")
     before = panel.text.value
     original = data.centre(data.read_image(data.embedded_photos("val")[0]), SIDE)

@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-_STYLE = {"description_width": "110px"}
+_STYLE = {"description_width": "100px"}
 _WIDE = {"width": "auto"}  # the panel's grid says how wide
 
 
@@ -67,6 +67,14 @@ def button(
     made = widgets.Button(description=name, button_style=style, layout={"width": width})
     made.on_click(lambda _button: press())
     return explained(made, tooltip)
+
+
+def said(text: str = "") -> widgets.HTML:
+    """HTML without a tooltip: ipywidgets 8 would write "null" where the mouse rests."""
+    made = widgets.HTML(text)
+    if made.has_trait("tooltip"):
+        made.set_trait("tooltip", "")
+    return made
 
 
 def explained(control: widgets.Widget, sentence: str) -> widgets.Widget:

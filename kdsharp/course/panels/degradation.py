@@ -43,7 +43,7 @@ class Result:
         return f"PSNR-Y {self.scores[0]:.2f} dB, SSIM {self.scores[1]:.4f}, coded size {weight if self.size else '-'}"
 
 
-def degradation_panel(photos: list[Path], side: int = 256) -> Panel:
+def degradation_panel(photos: list[Path], side: int = 248) -> Panel:
     """Blur, shrink, noise and codec of a part of a photograph, `side` pixels wide.
 
     The order is that of a call: optics, the sender's resize, the sensor's noise, the codec, the receiver's resize.
@@ -105,7 +105,7 @@ def _controls(photos: list[Path]) -> dict[str, widgets.Widget]:
     start = _values(CALLS["medium"])
     return {
         "photo": choice("photograph", {path.stem: path for path in photos}, tooltip="What is spoilt."),
-        "down": slider("down in %", 50, 0, 100, 5, "Where the part lies that is shown: 0 is the top."),
+        "down": slider("down in %", 20, 0, 100, 5, "Where the part lies that is shown: 0 is the top."),
         "across": slider("across in %", 50, 0, 100, 5, "Where the part lies that is shown: 0 is the left."),
         "blur": choice("blur", list(BLURS), start["blur"], "What the lens or the hand did."),
         "amount": slider(

@@ -18,7 +18,8 @@ from kdsharp.course.panels.knobs import changes, knobs, with_values
 from kdsharp.course.panels.panel import Panel, Shown
 from kdsharp.distill import learning_rate, losses
 from kdsharp.distill.perceptual import Perceptual, vgg_at_hand
-from kdsharp.recipes import Losses, Network, Recipe
+from kdsharp.recipes import Losses, Network, Pairs, Recipe
+from kdsharp.recipes.degradations import UnknownDegradation
 
 __all__ = ["BUDGETS", "RecipePanel", "hyperparameter_panel", "with_values"]
 
@@ -106,7 +107,7 @@ def pulls(recipe: Recipe) -> dict[str, float]:
     right, as asking it may take minutes. Terms that cannot be had so are left out: `features`, those of a VGG that is
     not at hand, and all where the damage lies in files.
     """
-    if isinstance(recipe.degradation, recipes.Pairs | recipes.UnknownDegradation):
+    if isinstance(recipe.degradation, Pairs | UnknownDegradation):
         return {}
     crop = recipe.store.crop
     hr = data.to_tensor(data.centre(data.read_image(data.embedded_photos()[0]), crop))

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kdsharp.course.panels.controls import button, choice, explained, log_slider, slider
+from kdsharp.course.panels.controls import button, choice, explained, log_slider, said, slider
 from kdsharp.course.panels.copied import copied_line
 from kdsharp.errors import KdsharpError
 
@@ -56,7 +56,7 @@ class Panel:
         self.picture = widgets.Image(
             format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start")
         )
-        self.text, self.line, self.errors = widgets.HTML(), widgets.HTML(), widgets.Output()
+        self.text, self.line, self.errors = said(), said(), widgets.Output()
         self.code = ""
         self.pinned: dict[str, Any] | None = None
         self._show, self._code, self._first, self._held = show, code, self.values, False
@@ -71,7 +71,7 @@ class Panel:
 
     def _arranged(self, title: str, below: Sequence[widgets.Widget]) -> widgets.VBox:
         """All parts, in the order in which the keyboard reaches them."""
-        row = [widgets.HTML(f"<b>{title}</b>&nbsp;"), *self.buttons]
+        row = [said(f"<b>{title}</b>&nbsp;"), *self.buttons]
         if self.pin_button is not None:
             explained(self.pin_button, "Keep the present settings beside those that follow.")
             self.pin_button.observe(self._pin, names="value")

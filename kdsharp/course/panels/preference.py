@@ -7,7 +7,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from kdsharp.course.panels import votes
-from kdsharp.course.panels.controls import button
+from kdsharp.course.panels.controls import button, said
 from kdsharp.course.panels.opinion_figure import opinion_figure, opinion_table, rulers
 from kdsharp.course.panels.panel import Panel, Shown
 from kdsharp.errors import KdsharpError
@@ -51,7 +51,7 @@ class PreferencePanel(Panel):
         self.undo_button.add_class("kdsharp-undo")
         told = "All pairs once more, in another order: for the next person."
         self.again_button = button("Another round", self.again, told)
-        keys = [widgets.HTML(_KEYS), self.undo_button, self.again_button]
+        keys = [said(_KEYS), self.undo_button, self.again_button]
         rows = [widgets.HBox(row, layout=_WRAPPED) for row in (self.answer_buttons, keys)]
         super().__init__("Which is better?", {}, self._view, below=rows)
 
