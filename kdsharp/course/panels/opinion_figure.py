@@ -37,7 +37,7 @@ def opinion_figure(rows: list[dict], measured: Rulers) -> Figure:
     figure, axes = plt.subplots(
         1,
         1 + len(measured),
-        figsize=(9.6, 0.9 + 0.62 * len(methods)),
+        figsize=(9.6, 1.1 + 0.62 * len(methods)),
         width_ratios=[2] + [1] * len(measured),
         sharey=True,
         layout="constrained",
@@ -54,12 +54,10 @@ def opinion_figure(rows: list[dict], measured: Rulers) -> Figure:
     for question, mark in _MARKS.items():
         opinion.plot([], [], mark, color="0.4", label=question)
     opinion.axvline(0, color="0.6", linewidth=1)
-    opinion.set(
-        xlim=(-3.2, 3.2), ylim=(-len(methods) + 0.5, 0.5), title="your opinion, with its 95 % interval"
-    )
+    opinion.set(xlim=(-3.2, 3.2), ylim=(-len(methods) + 0.5, 0.5), title="opinions, with their 95 % interval")
     opinion.set_xlabel("-3: the other is much better, +3: this one")
     opinion.set_yticks(list(places.values()), list(places))
-    opinion.legend(loc="lower right")
+    figure.legend(*opinion.get_legend_handles_labels(), loc="outside lower right", ncols=2)
     for axis, (name, values) in zip(others, measured.items(), strict=True):
         for method, place in places.items():
             axis.plot(values[method], place, "D", color=colours[method], markersize=7)

@@ -16,7 +16,7 @@ ANSWERS = {  # by key, what it says of the picture on the right
     1: "1 left, much",
     2: "2 left",
     3: "3 left, a bit",
-    4: "4 no difference",
+    4: "4 the same",
     5: "5 right, a bit",
     6: "6 right",
     7: "7 right, much",
@@ -26,8 +26,8 @@ _WRAPPED = {"flex_flow": "row wrap"}
 _GAP = 12  # white pixels between the two crops
 # A field of its own, because ipywidgets tell a kernel of no keys. A key in it presses the button of its name. It is a
 # field to write in, although nothing is written: elsewhere JupyterLab takes digits for headings.
-_KEYS = """<input aria-label="Answer by the keys 1 to 7; Backspace takes back" style="width: 330px; padding: 2px 6px"
- placeholder="click here: keys 1 to 7 answer, Backspace takes back"
+_KEYS = """<input aria-label="Answer by the keys 1 to 7; Backspace takes back" style="width: 350px; padding: 2px 6px"
+ placeholder="click here, then press 1 to 7 (Backspace: undo)"
  onkeydown="const name = event.key === 'Backspace' ? 'kdsharp-undo' : /^[1-7]$/.test(event.key) ?
  'kdsharp-answer-' + event.key : null; if (event.key !== 'Tab' && event.key !== 'Enter') event.preventDefault();
  if (name && !event.repeat) this.closest('.kdsharp-panel').querySelector('.' + name).click()">"""
