@@ -158,8 +158,14 @@ def _training_text(recipe: Recipe) -> str:
 def _cost_text(found: Cost, device: str) -> str:
     return (
         f"{found.parameters:,} parameters, {found.multiply_adds / 1e9:.1f} G multiply-adds a frame, about "
-        f"{found.milliseconds:.2g} ms at 1920x1080 with PyTorch on this {device} ({1000 / found.milliseconds:.2g} FPS)"
+        f"{_short(found.milliseconds)} ms at 1920x1080 with PyTorch on this {device} "
+        f"({_short(1000 / found.milliseconds)} FPS)"
     )
+
+
+def _short(value: float) -> str:
+    """Two digits that count: more would say that a prediction is a measurement."""
+    return f"{float(f'{value:.2g}'):,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _figure(chosen: Recipe, before: Recipe | None, device: str) -> Figure:
@@ -189,17 +195,17 @@ def _draw_pulls(axis: Axes, chosen: Recipe, before: Recipe | None) -> None:
     axis.set_yticks(range(len(names)), [words.get(name, name) for name in names])
     axis.set(
         ylim=(max(2, len(names)) - 0.5, -0.5),
-        xlabel="weight x term, of doing nothing",
-        title="what the loss asks",
+        xlabel="weight x term, were nothing done",
+        title="what each term weighs",
     )
 
 
 def _draw_milliseconds(axis: Axes, shown: dict[str, Recipe | None], device: str) -> None:
     times = {name: cost(recipe.student, device).milliseconds for name, recipe in shown.items() if recipe}
     bars = axis.barh(list(times), list(times.values()), 0.45, color=[COLOURS[2], _PINNED][: len(times)])
-    axis.bar_label(bars, [f"{value:.2g}" for value in times.values()], padding=3)
+    axis.bar_label(bars, [_short(value) for value in times.values()], padding=3)
     for colour, (name, budget) in zip((COLOURS[1], COLOURS[3]), BUDGETS.items(), strict=True):
         axis.axvline(budget, color=colour, linestyle="--", label=name)
-    axis.set(xlabel="ms for a 1080p frame", title="predicted", xlim=(0, max(60, 1.25 * max(times.values()))))
-    axis.set_ylim(1.6, -0.8)
+    axis.set(xlabel="ms for a 1080p frame", title="predicted", xlim=(0, max(60, 1.4 * max(times.values()))))
+    axis.set_ylim(2.6, -0.6)  # the legend has the place below
     axis.legend(loc="lower right")
