@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-_STYLE = {"description_width": "100px"}
+_STYLE = {"description_width": "112px"}
 _WIDE = {"width": "auto"}  # the panel's grid says how wide
 
 
