@@ -31,7 +31,7 @@ SLIDERS = """\
 import numpy as np
 from kdsharp.course.panels import Panel, choice, slider
 
-def show(first, second, third):
+def show(first, second, third, pinned):
     return np.full((64, 64, 3), 9 * first, np.uint8), f"first is {first}, second is {second}"
 
 controls = {name: slider(name, 3, 0, 9) for name in ("first", "third")} | {"second": choice("second", ["x", "y"])}
