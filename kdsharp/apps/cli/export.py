@@ -6,7 +6,7 @@ from pathlib import Path
 from kdsharp.apps.cli.arguments import Commands, add_force, command
 from kdsharp.errors import KdsharpError
 
-ENDINGS = (".onnx", ".tflite", ".safetensors")
+ENDINGS = (".onnx", ".glsl", ".tflite", ".safetensors")
 
 
 def add(commands: Commands) -> None:
@@ -14,10 +14,11 @@ def add(commands: Commands) -> None:
         commands,
         "export",
         run,
-        "write a student as ONNX, as LiteRT for phones (1080p), or with its weights in half precision",
+        "write a student as ONNX, as a shader for mpv, as LiteRT for phones (1080p), or with its weights in half "
+        "precision",
     )
     added.add_argument("student", help="a published name or a safetensors file")
-    added.add_argument("output", type=Path, metavar="OUT", help="ends in .onnx, .tflite or .safetensors")
+    added.add_argument("output", type=Path, metavar="OUT", help=f"ends in {', '.join(ENDINGS)}")
     added.add_argument("--int8", action="store_true", help="with 8-bit convolutions")
     add_force(added)
 
@@ -30,7 +31,8 @@ def run(chosen: Namespace) -> None:
     ending = output.suffix.lower()
     if chosen.int8 and ending != ".onnx":
         raise KdsharpError("Only an ONNX file has 8 bits: leave --int8 out, or write one that ends in .onnx.")
-    {".onnx": _onnx, ".tflite": _litert, ".safetensors": _half}[ending](source, output, chosen.int8)
+    write = {".onnx": _onnx, ".glsl": _shader, ".tflite": _litert, ".safetensors": _half}[ending]
+    write(source, output, chosen.int8)
     print(output)
 
 
@@ -41,6 +43,15 @@ def _onnx(source: Path, output: Path, int8: bool) -> None:
     content = sharpen.exported_file(source, int8).read_bytes()
     with files.atomic_write(output) as handle:
         handle.write(content)
+
+
+def _shader(source: Path, output: Path, _int8: bool) -> None:
+    from kdsharp.deploy import shaders
+    from kdsharp.disk import files
+
+    content = shaders.text(source, output.suffix.lower())
+    with files.atomic_write(output) as handle:
+        handle.write(content.encode())
 
 
 def _litert(source: Path, output: Path, _int8: bool) -> None:
