@@ -6,7 +6,7 @@ from pathlib import Path
 from kdsharp.apps.cli.arguments import Commands, add_force, command
 from kdsharp.errors import KdsharpError
 
-ENDINGS = (".onnx", ".glsl", ".tflite", ".safetensors")
+ENDINGS = (".onnx", ".glsl", ".wgsl", ".tflite", ".safetensors")
 
 
 def add(commands: Commands) -> None:
@@ -14,8 +14,8 @@ def add(commands: Commands) -> None:
         commands,
         "export",
         run,
-        "write a student as ONNX, as a shader for mpv, as LiteRT for phones (1080p), or with its weights in half "
-        "precision",
+        "write a student as ONNX, as shaders for mpv (.glsl) or browsers (.wgsl), as LiteRT for phones (1080p), or "
+        "with its weights in half precision",
     )
     added.add_argument("student", help="a published name or a safetensors file")
     added.add_argument("output", type=Path, metavar="OUT", help=f"ends in {', '.join(ENDINGS)}")
@@ -31,7 +31,7 @@ def run(chosen: Namespace) -> None:
     ending = output.suffix.lower()
     if chosen.int8 and ending != ".onnx":
         raise KdsharpError("Only an ONNX file has 8 bits: leave --int8 out, or write one that ends in .onnx.")
-    write = {".onnx": _onnx, ".glsl": _shader, ".tflite": _litert, ".safetensors": _half}[ending]
+    write = {".onnx": _onnx, ".tflite": _litert, ".safetensors": _half}.get(ending, _shader)
     write(source, output, chosen.int8)
     print(output)
 

@@ -1,0 +1,106 @@
+"""Students in WGSL, run by `webgpu.js` in Chromium with WebGPU on the processor: within 2 of 255 of Python."""
+
+import base64
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from calls import answer, difference, enlarged, poor, shaded
+
+from kdsharp import deploy
+from kdsharp.apps import live
+from kdsharp.deploy import shaders
+from kdsharp.deploy.clamp import clamped
+from kdsharp.deploy.engines.onnx import OnnxNetwork
+from kdsharp.disk import checkpoints
+
+playwright = pytest.importorskip("playwright.sync_api")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+import browser_lane  # noqa: E402
+
+pytestmark = pytest.mark.heavy
+SWITCHES = [
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+    "--use-vulkan=swiftshader",
+]
+PAGES = Path(live.__file__).resolve().parents[1] / "pages"
+RUN = """async ([text, bytes, width, height, settings]) => {
+    const { open } = await import("/webgpu.js");
+    window.device ??= await (await navigator.gpu.requestAdapter()).requestDevice();
+    const luma = new Float32Array(Uint8Array.from(atob(bytes), letter => letter.charCodeAt(0)).buffer);
+    window.device.pushErrorScope("validation");
+    const network = await open(window.device, text);
+    const found = new Uint8Array((await network.run(luma, width, height, settings)).buffer);
+    const complaint = await window.device.popErrorScope();
+    if (complaint) throw new Error(complaint.message);
+    let letters = "";
+    for (let at = 0; at < found.length; at += 8192) letters += String.fromCharCode(...found.subarray(at, at + 8192));
+    return btoa(letters);
+}"""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Any]:
+    if (program := browser_lane.chromium()) is None:
+        pytest.skip("there is no Chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=SWITCHES)
+        opened = browser.new_page()
+        script = (PAGES / "webgpu.js").read_text(encoding="utf-8")
+        opened.route("**/webgpu.js", lambda asked: asked.fulfill(body=script, content_type="text/javascript"))
+        opened.route(
+            "**/empty", lambda asked: asked.fulfill(body="<!doctype html>", content_type="text/html")
+        )
+        opened.goto("http://localhost/empty")  # WebGPU is for secure pages only
+        if not opened.evaluate("async () => Boolean(await navigator.gpu?.requestAdapter())"):
+            pytest.skip("this Chromium has no WebGPU on the processor")
+        yield opened
+        browser.close()
+
+
+def run(page: Any, text: str, luma: np.ndarray, scale: float, **settings: Any) -> np.ndarray:
+    """Luma (H, W) in [0, 1] through a network in the browser."""
+    height, width = luma.shape
+    sent = base64.b64encode(luma.astype(np.float32).tobytes()).decode()
+    found = page.evaluate(RUN, [text, sent, width, height, settings])
+    return np.frombuffer(base64.b64decode(found), np.float32).reshape(enlarged(luma, scale).shape)
+
+
+@pytest.mark.parametrize("name", shaded())
+def test_a_browser_gives_the_same_luma(page: Any, name: str) -> None:
+    source = checkpoints.find(name)
+    here, luma = OnnxNetwork(deploy.exported_file(source)), poor(67, 101)
+    found = run(page, shaders.text(source, ".wgsl"), luma, here.scale)
+    assert difference(found, answer(here, luma)) < 2
+    assert difference(found, enlarged(luma, here.scale)) > 5  # doing nothing would not pass
+
+
+@pytest.mark.parametrize("name", ["call-xs", "call-x1.5"])
+def test_settings_do_what_they_do_in_python(page: Any, name: str) -> None:
+    source, luma = checkpoints.find(name), poor(44, 60)
+    here, text = OnnxNetwork(deploy.exported_file(source)), shaders.text(source, ".wgsl")
+    expected = clamped(luma, answer(here, luma), here.scale)
+    assert difference(run(page, text, luma, here.scale, clamped=True), expected) < 2
+    assert difference(run(page, text, luma, here.scale), expected) > 2
+    nothing = run(page, text, luma, here.scale, strength=0)
+    assert difference(nothing, enlarged(luma, here.scale)) < 2
+
+
+def test_a_good_frame_is_left_alone_unless_told(page: Any) -> None:
+    source = checkpoints.find("call-xs")
+    here, text = OnnxNetwork(deploy.exported_file(source)), shaders.text(source, ".wgsl")
+    sharp = np.random.default_rng(0).random((64, 90)).astype(np.float32)
+    assert difference(run(page, text, sharp, 1), sharp) < 1
+    free = run(page, text, sharp, 1, restraint=False)
+    assert difference(free, answer(here.unrestrained(), sharp)) < 2 < difference(free, sharp)
+
+
+def test_another_file_is_refused(page: Any) -> None:
+    with pytest.raises(playwright.Error, match="no network"):
+        run(page, "fn nothing() {}", poor(8, 8), 1)
