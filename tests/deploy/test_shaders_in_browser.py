@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from calls import answer, difference, enlarged, poor, shaded
 
-from kdsharp import deploy
+from kdsharp import data, deploy
 from kdsharp.apps import live
 from kdsharp.deploy import shaders
 from kdsharp.deploy.clamp import clamped
@@ -44,6 +45,20 @@ RUN = """async ([text, bytes, width, height, settings]) => {
     return btoa(letters);
 }"""
 
+PAINT = """async ([text, picture]) => {
+    const [{ open }, { openPainter }] = await Promise.all([import("/webgpu.js"), import("/webgpu-frames.js")]);
+    window.device ??= await (await navigator.gpu.requestAdapter()).requestDevice();
+    window.device.pushErrorScope("validation");
+    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${picture}`)).blob());
+    const canvas = document.createElement("canvas");
+    const painter = await openPainter(window.device, await open(window.device, text), canvas);
+    painter.paint(bitmap, bitmap.width, bitmap.height, {});
+    const complaint = await window.device.popErrorScope();
+    if (complaint) throw new Error(complaint.message);
+    painter.paint(bitmap, bitmap.width, bitmap.height, {}); // what is shown is gone by the next task
+    return canvas.toDataURL().split(",")[1];
+}"""
+
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
@@ -52,8 +67,9 @@ def page() -> Iterator[Any]:
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=program, args=SWITCHES)
         opened = browser.new_page()
-        script = (PAGES / "webgpu.js").read_text(encoding="utf-8")
-        opened.route("**/webgpu.js", lambda asked: asked.fulfill(body=script, content_type="text/javascript"))
+        opened.route(
+            "**/*.js", lambda asked: asked.fulfill(path=PAGES / asked.request.url.rpartition("/")[2])
+        )
         opened.route(
             "**/empty", lambda asked: asked.fulfill(body="<!doctype html>", content_type="text/html")
         )
@@ -99,6 +115,25 @@ def test_a_good_frame_is_left_alone_unless_told(page: Any) -> None:
     assert difference(run(page, text, sharp, 1), sharp) < 1
     free = run(page, text, sharp, 1, restraint=False)
     assert difference(free, answer(here.unrestrained(), sharp)) < 2 < difference(free, sharp)
+
+
+@pytest.mark.parametrize("name", ["call-xs", "x2-s"])
+def test_a_frame_is_painted_as_python_paints_it(page: Any, name: str) -> None:
+    photo = data.read_image(data.embedded_photos("val")[0])
+    small = cv2.resize(photo, (52, 33), interpolation=cv2.INTER_AREA)
+    frame = cv2.resize(small, (103, 67), interpolation=cv2.INTER_LINEAR)
+    sent = base64.b64encode(cv2.imencode(".png", frame[..., ::-1])[1]).decode()
+    found = page.evaluate(PAINT, [shaders.text(checkpoints.find(name), ".wgsl"), sent])
+    painted = cv2.imdecode(np.frombuffer(base64.b64decode(found), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    expected = deploy.load_student(name, engine="onnx")(frame)
+    if name == "call-xs":
+        assert difference(painted / 255, expected / 255) <= 2 < difference(painted / 255, frame / 255)
+    else:  # the page enlarges colours by bilinear interpolation, Python by bicubic
+        assert difference(grey(painted), grey(expected)) <= 2
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) / 255
 
 
 def test_another_file_is_refused(page: Any) -> None:

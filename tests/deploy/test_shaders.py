@@ -1,0 +1,127 @@
+"""Shaders are written without PyTorch, whole or not at all, of networks that can be one; their cost is what they do."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from calls import shaded
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from kdsharp import recipes, student
+from kdsharp.apps.cli import main
+from kdsharp.deploy import shaders
+from kdsharp.deploy.shaders import plain
+from kdsharp.deploy.shaders.cost import cost, sentence
+from kdsharp.disk import checkpoints
+from kdsharp.errors import KdsharpError
+from kdsharp.recipes import Network
+
+
+def save(path: Path, **options: object) -> Path:
+    """A student of luma with other options than the published ones."""
+    smallest = {"scale": 1, "unshuffle": 2, "channels": 8, "body": 1, "colour": "luma"}
+    recipe = dataclasses.replace(recipes.preset("call-xs"), student=Network("student", smallest | options))
+    torch.manual_seed(0)
+    return checkpoints.save(path, student.build(recipe.student), recipe)
+
+
+@pytest.mark.parametrize("name", shaded())
+def test_the_cost_is_what_the_text_does(name: str) -> None:
+    network = plain.read(checkpoints.find(name))
+    player, browser = (shaders.text(checkpoints.find(name), ending) for ending in (".glsl", ".wgsl"))
+    height, width = (int(side * network.scale) for side in (32, 48))
+    found = cost(network, height, width)
+    assert found.passes == player.count("//!HOOK LUMA") == browser.count("@compute")
+    assert found.multiply_adds == student.multiply_adds(student.load_network(name)[0], 32, 48)
+    places = 32 * 48 // network.fold**2
+    blocks = player.split("//!HOOK")
+    shared = sum(block.count("texelFetch") for block in blocks if "shared vec4" in block)
+    stored = sum(block.count("imageStore") for block in blocks if "FOLDED" in block or "shared vec4" in block)
+    beside = height * width * (5 if network.scale == 1.5 else 2)
+    judged = network.restraint and places / 4 * 2 + height * width
+    assert found.reads == places * (network.fold**2 + shared * 100 / 64) + beside + judged
+    assert found.writes == places * (stored - bool(network.restraint)) + height * width
+    assert sentence(network) in player and sentence(network) in browser
+
+
+def test_a_page_finds_what_it_needs_in_the_header() -> None:
+    text = shaders.text(checkpoints.find("call-x1.5"), ".wgsl")
+    facts = json.loads(re.search(r"^// kdsharp: (.+)$", text, re.MULTILINE)[1])
+    assert (facts["name"], facts["scale"], facts["fold"], facts["vectors"]) == ("call-x1.5", 1.5, 2, 6)
+    assert list(facts["passes"]) == re.findall(r"@compute .*\nfn (\w+)\(", text)
+
+
+@pytest.mark.parametrize("ending", shaders.WRITERS)
+def test_export_writes_shaders_without_pytorch(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"new folder/mine{ending}"
+    program = f"""
+import sys
+for name in ("torch", "onnx", "onnxruntime", "scipy"):
+    sys.modules[name] = None
+from kdsharp.apps.cli import main
+sys.exit(main(["export", "call-xs", {str(path)!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = path.read_text()
+    assert text == shaders.text(checkpoints.find("call-xs"), ending) and "MIT" in text.splitlines()[1]
+    assert checkpoints.digest(checkpoints.find("call-xs")) in text.splitlines()[2]
+    assert (
+        main(["export", "call-s", str(path)])
+        == main(["export", "call-s", str(path), "--int8", "--force"])
+        == 2
+    )
+    assert path.read_text() == text and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"colour": "rgb"}, "colours"),
+        ({"attention": True}, "no plain student"),
+        ({"branches": 2}, "no plain student"),
+        ({"channels": 48}, "48 channels"),
+    ],
+)
+def test_other_networks_are_refused(options: dict, why: str, tmp_path: Path) -> None:
+    with pytest.raises(KdsharpError, match=why):
+        plain.read(save(tmp_path / "mine.safetensors", **options))
+    with pytest.raises(KdsharpError, match="no plain student"):
+        plain.read(checkpoints.find("call-ceiling"))
+
+
+def test_damage_is_seen(tmp_path: Path) -> None:
+    source = save(tmp_path / "mine.safetensors")
+    assert len(plain.read(source).convolutions) == 3
+    weights = load_file(source)
+    with safe_open(source, "pt") as handle:
+        facts = handle.metadata()
+    for name, value in (
+        ("layers.0.weight", torch.full((8, 4, 3, 3), torch.nan)),
+        ("layers.0.bias", torch.zeros(9)),
+    ):
+        save_file(weights | {name: value}, tmp_path / "bad.safetensors", facts)
+        with pytest.raises(KdsharpError, match="bad"):
+            plain.read(tmp_path / "bad.safetensors")
+    save_file({"layers.0.bias": torch.zeros(8)}, tmp_path / "bad.safetensors", facts)
+    with pytest.raises(KdsharpError, match="bad"):
+        plain.read(tmp_path / "bad.safetensors")
+
+
+def test_a_file_s_name_writes_no_code(tmp_path: Path) -> None:
+    source = save(tmp_path / "mine\n!HOOK MAIN\n*.safetensors")
+    for ending in shaders.WRITERS:
+        head = shaders.text(source, ending).partition("\n\n")[0]
+        assert all(line.startswith("//") and not line.startswith("//!") for line in head.splitlines())
+
+
+@pytest.mark.parametrize("groups", range(1, 11))
+def test_channels_lie_beside_each_other(groups: int) -> None:
+    columns, rows = plain.grid(groups)
+    assert columns * rows == groups and columns >= rows
