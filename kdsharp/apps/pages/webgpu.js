@@ -8,18 +8,33 @@
 const SIDE = 8; // of a workgroup
 const PARTS = 64; // by as many places restraint is counted, in both directions
 
+/** What each layer has learnt, `counts` floats out of the base64, as a bind group. */
+function layers(device, layout, weights, counts) {
+  const bytes = Uint8Array.from(atob(weights), letter => letter.charCodeAt(0));
+  let from = 0;
+  return counts.map(count => {
+    const buffer = device.createBuffer({ size: 4 * count, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    device.queue.writeBuffer(buffer, 0, bytes, from, 4 * count);
+    from += 4 * count;
+    return device.createBindGroup({ layout, entries: [{ binding: 0, resource: { buffer } }] });
+  });
+}
+
 /** A network out of its file's text: { name, scale, fold, prepare, run }. Rejects where the file is none, or is refused. */
 export async function open(device, text) {
   const facts = JSON.parse(text.match(/^\/\/ kdsharp: (.+)$/m)?.[1] ?? "null");
-  if (!facts) throw new Error("This is no network of kdsharp's in WGSL: write one with `kdsharp export`.");
-  const module = device.createShaderModule({ code: text, label: facts.name });
-  const types = ["uniform", "read-only-storage", "storage", "storage", "storage", "storage"];
-  const bound = device.createBindGroupLayout({
+  const weights = text.match(/^\/\/ weights: (.+)$/m)?.[1];
+  if (!facts || !weights) throw new Error("This is no network of kdsharp's in WGSL: write one with `kdsharp export`.");
+  const module = device.createShaderModule({ code: text.replace(weights, ""), label: facts.name });
+  const bindings = types => device.createBindGroupLayout({
     entries: types.map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } })),
   });
-  const layout = device.createPipelineLayout({ bindGroupLayouts: [bound] });
+  const bound = bindings(["uniform", "read-only-storage", "storage", "storage", "storage", "storage"]);
+  const ofLayer = bindings(["uniform"]), groups = layers(device, ofLayer, weights, facts.weights);
+  const layout = device.createPipelineLayout({ bindGroupLayouts: [bound, ofLayer] });
   const passes = await Promise.all(Object.entries(facts.passes).map(async ([entryPoint, over]) => ({
     over,
+    learnt: groups[Number(entryPoint.match(/^layer(\d+)$/)?.[1] ?? 1) - 1], // other passes look at none
     pipeline: await device.createComputePipelineAsync({ layout, compute: { module, entryPoint } }),
   })));
   const network = { ...facts, prepare, run };
@@ -53,8 +68,9 @@ export async function open(device, text) {
       device.queue.writeBuffer(settings, 0, values.buffer);
       const pass = encoder.beginComputePass();
       pass.setBindGroup(0, group);
-      for (const { pipeline, over } of passes) {
+      for (const { pipeline, learnt, over } of passes) {
         pass.setPipeline(pipeline);
+        pass.setBindGroup(1, learnt);
         pass.dispatchWorkgroups(...threads[over].map(count => Math.ceil(count / SIDE)));
       }
       pass.end();

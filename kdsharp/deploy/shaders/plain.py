@@ -105,7 +105,7 @@ def grid(groups: int) -> tuple[int, int]:
 
 
 def sums(convolution: Convolution) -> list[str]:
-    """The lines that compute a convolution, which GLSL and WGSL (with names for its types) understand alike.
+    """The lines that compute a convolution in GLSL, with its weights in them.
 
     `given[group][row][column]` are the inputs of a workgroup's places with one around them, `x` and `y` this place in
     it; `sum0`, `sum1` ... hold the biases and become the outputs.

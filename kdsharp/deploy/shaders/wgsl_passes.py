@@ -6,9 +6,11 @@ HEADER = """\
 // A module of compute shaders for WebGPU; kdsharp/apps/pages/webgpu.js runs it. Group 0 holds
 //   0  the settings (uniform)
 //   1  the luma that comes in (storage, read): width x height floats, row after row, in [0, 1] of the full range
-//   2  the luma that comes out (storage): {scale:g} times as wide and high
+//   2  the luma that comes out (storage), {size}
 //   3, 4  features (storage): {vectors} x 16 bytes for each place; a place is {fold}x{fold} pixels, rounded up
 //   5  what restraint counts (storage): 4097 x 8 bytes
+// and group 1, binding 0 (uniform) what a layer has learnt: for each in turn as many floats as "weights" says, of the
+// last line of this file, which is base64 of little-endian float32: a bias for each output, then 4x4 matrices.
 // The entry points run in this order, each with workgroups of {side}x{side} over what stands beside it:
 // {facts}
 // strength: 0 (the frame as it came) to 1. clamped: 1 keeps every value between those of the 3x3 around it.
@@ -20,9 +22,6 @@ RESTRAINED = """\
 FREE = "// restraint: the network has none, and the setting does nothing."
 
 COMMON = """\
-alias vec4 = vec4f; // the sums below are written alike for GLSL
-alias mat4 = mat4x4f;
-
 struct Settings {
     size: vec2u, // of the luma that comes in: width, height
     strength: f32,
@@ -33,8 +32,8 @@ struct Settings {
 @group(0) @binding(0) var<uniform> settings: Settings;
 @group(0) @binding(1) var<storage, read> before: array<f32>;
 @group(0) @binding(2) var<storage, read_write> after: array<f32>;
-@group(0) @binding(3) var<storage, read_write> even: array<vec4>;
-@group(0) @binding(4) var<storage, read_write> odd: array<vec4>;
+@group(0) @binding(3) var<storage, read_write> even: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> odd: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> parts: array<vec2f>;
 
 fn folded() -> vec2i {
@@ -70,7 +69,13 @@ $stores}
 """
 
 CONVOLUTION = """\
-var<workgroup> given$number: array<array<array<vec4, $rim>, $rim>, $groups>;
+struct Layer$number {
+    biases: array<vec4f, $groups_out>,
+    weights: array<mat4x4f, $matrices>, // by four inputs, by the nine places, by four outputs
+}
+
+@group(1) @binding(0) var<uniform> learnt$number: Layer$number;
+var<workgroup> given$number: array<array<array<vec4f, $rim>, $rim>, $groups_in>;
 
 @compute @workgroup_size($side, $side)
 fn layer$number(
@@ -88,10 +93,12 @@ fn layer$number(
         let at = select(0, place.y * size.x + place.x, inside);
 $loads    }
     workgroupBarrier();
-    let x = i32(id.x);
-    let y = i32(id.y);
-    var v: vec4;
-$sums    let place = corner + vec2i(x, y);
+$begin    for (var near = 0; near < 9; near++) {
+        let row = i32(id.y) + near / 3;
+        let column = i32(id.x) + near % 3;
+        var v: vec4f;
+$sums    }
+    let place = corner + vec2i(id.xy);
     if (any(place >= size)) {
         return;
     }
