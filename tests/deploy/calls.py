@@ -1,17 +1,61 @@
-"""What the tests of shaders share: the networks that can be one, and frames as a poor call brings them."""
+"""What the tests of shaders share: networks, small ones of every kind too, and frames as a poor call brings them."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
-from kdsharp import data, recipes
-from kdsharp.deploy.engines.onnx import OnnxNetwork
+from kdsharp import data, recipes, student
 from kdsharp.disk import checkpoints
+from kdsharp.recipes import Network
+
+# Fold, scale, restraint and width in all combinations that shaders tell apart, and fast to compile.
+KINDS = {
+    "restrained": {"restraint": 0.3},
+    "wide": {"channels": 40, "body": 0},
+    "unfolded": {"unshuffle": 1},
+    "folded by 4": {"unshuffle": 4, "restraint": 0.3},
+    "x1.5": {"scale": 1.5},
+    "x2 and folded": {"scale": 2, "channels": 12},
+    "x3": {"scale": 3, "unshuffle": 1},
+    "x4": {"scale": 4, "unshuffle": 1, "channels": 5},
+}
 
 
 def shaded() -> list[str]:
     """The published networks that shaders are written of."""
     recipe_of = {name: checkpoints.recipe_of(checkpoints.find(name)) for name in checkpoints.students()}
     return [name for name, recipe in recipe_of.items() if recipe.student.options.get("colour") == "luma"]
+
+
+def save(path: Path, **options: object) -> Path:
+    """An untrained student of luma, whose last layer matters."""
+    smallest = {"scale": 1, "unshuffle": 2, "channels": 8, "body": 1, "colour": "luma"}
+    recipe = dataclasses.replace(recipes.preset("call-xs"), student=Network("student", smallest | options))
+    torch.manual_seed(0)
+    network = student.build(recipe.student)
+    with torch.no_grad():
+        network.last.weight.mul_(3)
+        for name, value in network.named_parameters():
+            if name.endswith("bias"):
+                value.uniform_(-0.1, 0.1)
+    return checkpoints.save(path, network, recipe)
+
+
+def reference(source: Path, restrained: bool = True) -> Callable[[np.ndarray], np.ndarray]:
+    """What PyTorch makes of luma (H, W) by a network of ours, in [0, 1]."""
+    network, _ = student.load_network(source)
+    if not restrained:
+        network.restraint = None
+
+    def answer(luma: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(luma)[None, None])[0, 0].clamp(0, 1).numpy()
+
+    return answer
 
 
 def poor(height: int, width: int) -> np.ndarray:
@@ -25,10 +69,6 @@ def enlarged(luma: np.ndarray, scale: float) -> np.ndarray:
     """Bilinear, in the place of a network's answer."""
     sides = [recipes.enlarged(side, scale) for side in luma.shape]
     return cv2.resize(luma, sides[::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def answer(network: OnnxNetwork, luma: np.ndarray) -> np.ndarray:
-    return network(luma[None, None])[0, 0].clip(0, 1)
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:

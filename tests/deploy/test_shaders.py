@@ -1,34 +1,26 @@
 """Shaders are written without PyTorch, whole or not at all, of networks that can be one; their cost is what they do."""
 
-import dataclasses
+import base64
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from calls import shaded
+from calls import save, shaded
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from kdsharp import recipes, student
+from kdsharp import student
 from kdsharp.apps.cli import main
 from kdsharp.deploy import shaders
 from kdsharp.deploy.shaders import plain
 from kdsharp.deploy.shaders.cost import cost, sentence
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
-from kdsharp.recipes import Network
-
-
-def save(path: Path, **options: object) -> Path:
-    """A student of luma with other options than the published ones."""
-    smallest = {"scale": 1, "unshuffle": 2, "channels": 8, "body": 1, "colour": "luma"}
-    recipe = dataclasses.replace(recipes.preset("call-xs"), student=Network("student", smallest | options))
-    torch.manual_seed(0)
-    return checkpoints.save(path, student.build(recipe.student), recipe)
 
 
 @pytest.mark.parametrize("name", shaded())
@@ -125,3 +117,39 @@ def test_a_file_s_name_writes_no_code(tmp_path: Path) -> None:
 def test_channels_lie_beside_each_other(groups: int) -> None:
     columns, rows = plain.grid(groups)
     assert columns * rows == groups and columns >= rows
+
+
+@pytest.mark.parametrize("name", shaded())
+def test_every_weight_is_there(name: str) -> None:
+    """The tests in player and browser run some of the published networks; what differs in the others are weights."""
+    weights, _ = checkpoints.read(checkpoints.find(name))
+    layers = [weights[f"layers.{number}.weight"].numpy() for number in range(0, len(weights), 2)]
+    player, browser = (shaders.text(checkpoints.find(name), ending) for ending in (".glsl", ".wgsl"))
+    blocks = [block for block in player.split("//!HOOK") if "shared vec4" in block]
+    learnt = np.frombuffer(base64.b64decode(browser.rpartition("weights: ")[2]), "<f4")
+    counts = json.loads(re.search(r"^// kdsharp: (.+)$", browser, re.MULTILINE)[1])["weights"]
+    parts = np.split(learnt, np.cumsum(counts)[:-1])
+    for number, (layer, block, part) in enumerate(zip(layers, blocks, parts, strict=True)):
+        bias = weights[f"layers.{2 * number}.bias"].numpy()
+        outputs, inputs = layer.shape[:2]
+        assert np.allclose(written(block, *layer.shape[:2]), layer, rtol=1e-4, atol=1e-12)
+        groups_in, groups_out = -(-inputs // 4), -(-outputs // 4)
+        assert np.array_equal(part[:outputs], bias)
+        matrices = part[4 * groups_out :].reshape(groups_in, 3, 3, groups_out, 4, 4)
+        for place in np.ndindex(outputs, inputs, 3, 3):
+            output, input_, row, column = place
+            found = matrices[input_ // 4, row, column, output // 4, input_ % 4, output % 4]
+            assert found == layer[place]
+
+
+def written(block: str, outputs: int, inputs: int) -> np.ndarray:
+    """The weights (outputs, inputs, 3, 3) that the lines of a pass multiply by."""
+    found = np.zeros((-(-outputs // 4) * 4, -(-inputs // 4) * 4, 3, 3))
+    for line in block.splitlines():
+        if near := re.search(r"v = given\[(\d+)\]\[y \+ (\d)\]\[x \+ (\d)\]", line):
+            group, row, column = map(int, near.groups())
+        elif product := re.search(r"sum(\d+) \+= (mat4|vec4)\((.+)\) \* v", line):
+            values = np.array([float(value) for value in product[3].split(",")]).reshape(-1, 4)
+            output = 4 * int(product[1])
+            found[output : output + 4, 4 * group : 4 * group + len(values), row, column] = values.T
+    return found[:outputs, :inputs]

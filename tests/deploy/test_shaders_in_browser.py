@@ -9,13 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from calls import answer, difference, enlarged, poor, shaded
+from calls import KINDS, difference, enlarged, poor, reference, save
 
 from kdsharp import data, deploy
 from kdsharp.apps import live
 from kdsharp.deploy import shaders
 from kdsharp.deploy.clamp import clamped
-from kdsharp.deploy.engines.onnx import OnnxNetwork
+from kdsharp.deploy.shaders import plain
 from kdsharp.disk import checkpoints
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -80,41 +80,49 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
-def run(page: Any, text: str, luma: np.ndarray, scale: float, **settings: Any) -> np.ndarray:
+def run(page: Any, source: Path, luma: np.ndarray, **settings: Any) -> np.ndarray:
     """Luma (H, W) in [0, 1] through a network in the browser."""
     height, width = luma.shape
     sent = base64.b64encode(luma.astype(np.float32).tobytes()).decode()
-    found = page.evaluate(RUN, [text, sent, width, height, settings])
-    return np.frombuffer(base64.b64decode(found), np.float32).reshape(enlarged(luma, scale).shape)
+    found = page.evaluate(RUN, [shaders.text(source, ".wgsl"), sent, width, height, settings])
+    return np.frombuffer(base64.b64decode(found), np.float32).reshape(
+        enlarged(luma, plain.read(source).scale).shape
+    )
 
 
-@pytest.mark.parametrize("name", shaded())
+@pytest.mark.parametrize("name", ["call-s"])
 def test_a_browser_gives_the_same_luma(page: Any, name: str) -> None:
-    source = checkpoints.find(name)
-    here, luma = OnnxNetwork(deploy.exported_file(source)), poor(67, 101)
-    found = run(page, shaders.text(source, ".wgsl"), luma, here.scale)
-    assert difference(found, answer(here, luma)) < 2
-    assert difference(found, enlarged(luma, here.scale)) > 5  # doing nothing would not pass
+    source, luma = checkpoints.find(name), poor(67, 101)
+    found = run(page, source, luma)
+    assert difference(found, reference(source)(luma)) < 2
+    assert difference(found, luma) > 5  # doing nothing would not pass
 
 
-@pytest.mark.parametrize("name", ["call-xs", "call-x1.5"])
-def test_settings_do_what_they_do_in_python(page: Any, name: str) -> None:
-    source, luma = checkpoints.find(name), poor(44, 60)
-    here, text = OnnxNetwork(deploy.exported_file(source)), shaders.text(source, ".wgsl")
-    expected = clamped(luma, answer(here, luma), here.scale)
-    assert difference(run(page, text, luma, here.scale, clamped=True), expected) < 2
-    assert difference(run(page, text, luma, here.scale), expected) > 2
-    nothing = run(page, text, luma, here.scale, strength=0)
-    assert difference(nothing, enlarged(luma, here.scale)) < 2
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_and_size(page: Any, kind: str, tmp_path: Path) -> None:
+    source = save(tmp_path / "mine.safetensors", **KINDS[kind])
+    for size in ((67, 101), (64, 96), (9, 130)):
+        found, expected = run(page, source, poor(*size)), reference(source)(poor(*size))
+        assert difference(found, expected) < 2
+        assert difference(found, enlarged(poor(*size), plain.read(source).scale)) > 2
+
+
+@pytest.mark.parametrize("kind", ["restrained", "x1.5"])
+def test_settings_do_what_they_do_in_python(page: Any, kind: str, tmp_path: Path) -> None:
+    source, luma = save(tmp_path / "mine.safetensors", **KINDS[kind]), poor(44, 60)
+    scale = plain.read(source).scale
+    expected = clamped(luma, reference(source)(luma), scale)
+    assert difference(run(page, source, luma, clamped=True), expected) < 2
+    assert difference(run(page, source, luma), expected) > 2
+    assert difference(run(page, source, luma, strength=0), enlarged(luma, scale)) < 2
 
 
 def test_a_good_frame_is_left_alone_unless_told(page: Any) -> None:
     source = checkpoints.find("call-xs")
-    here, text = OnnxNetwork(deploy.exported_file(source)), shaders.text(source, ".wgsl")
     sharp = np.random.default_rng(0).random((64, 90)).astype(np.float32)
-    assert difference(run(page, text, sharp, 1), sharp) < 1
-    free = run(page, text, sharp, 1, restraint=False)
-    assert difference(free, answer(here.unrestrained(), sharp)) < 2 < difference(free, sharp)
+    assert difference(run(page, source, sharp), sharp) < 1
+    free = run(page, source, sharp, restraint=False)
+    assert difference(free, reference(source, restrained=False)(sharp)) < 2 < difference(free, sharp)
 
 
 @pytest.mark.parametrize("name", ["call-xs", "x2-s"])
@@ -138,4 +146,4 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 def test_another_file_is_refused(page: Any) -> None:
     with pytest.raises(playwright.Error, match="no network"):
-        run(page, "fn nothing() {}", poor(8, 8), 1)
+        page.evaluate(RUN, ["fn nothing() {}", "", 8, 8, {}])

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from calls import answer, difference, enlarged, poor, shaded
+from calls import KINDS, difference, enlarged, poor, reference, save
 
-from kdsharp import deploy
 from kdsharp.deploy import shaders
 from kdsharp.deploy.clamp import clamped
-from kdsharp.deploy.engines.onnx import OnnxNetwork
+from kdsharp.deploy.shaders import plain
 from kdsharp.disk import checkpoints
 
 pytestmark = pytest.mark.heavy
@@ -86,45 +85,44 @@ def with_values(shader: str, **settings: Any) -> str:
     return re.sub(r"((?://!.*\n)+)", lambda heads: heads[1] + lines, PARAMETER.sub("", shader))
 
 
-def ready(name: str) -> tuple[OnnxNetwork, str]:
-    source = checkpoints.find(name)
-    return OnnxNetwork(deploy.exported_file(source)), shaders.text(source, ".glsl")
-
-
-@pytest.mark.parametrize("name", shaded())
+@pytest.mark.parametrize("name", ["call-xs", "call-s", "call-x1.5", "x2-s"])
 def test_a_player_gives_the_same_picture(name: str, play: Callable) -> None:
-    here, shader = ready(name)
+    source = checkpoints.find(name)
+    here, shader, scale = reference(source), shaders.text(source, ".glsl"), plain.read(source).scale
     for bits in (8, 10):
-        given, out = play(shader, poor(67, 101), here.scale, bits)
-        assert difference(out, answer(here, given)) < 2
-        assert (
-            difference(answer(here, given), enlarged(given, here.scale)) > 5
-        )  # doing nothing would not pass
+        given, out = play(shader, poor(67, 101), scale, bits)
+        assert difference(out, here(given)) < 2
+        assert difference(here(given), enlarged(given, scale)) > 5  # doing nothing would not pass
 
 
-@pytest.mark.parametrize("size", [(66, 100), (45, 64), (3, 131)])
-def test_every_size_and_range(size: tuple[int, int], play: Callable) -> None:
-    for name in ("call-xs", "call-x1.5"):
-        here, shader = ready(name)
-        given, out = play(shader, poor(*size), here.scale, levels=FULL, full_range=1)
-        assert difference(out, answer(here, given)) < 2
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_and_size(kind: str, play: Callable, tmp_path: Path) -> None:
+    source = save(tmp_path / "mine.safetensors", **KINDS[kind])
+    here, shader, scale = reference(source), shaders.text(source, ".glsl"), plain.read(source).scale
+    for size, levels in (((67, 101), STUDIO), ((64, 96), FULL), ((9, 130), FULL)):
+        given, out = play(shader, poor(*size), scale, levels=levels, full_range=int(levels == FULL))
+        assert difference(out, here(given)) < 2 < difference(here(given), enlarged(given, scale))
 
 
-def test_settings_do_what_they_do_in_python(play: Callable) -> None:
-    for name in ("call-xs", "call-x1.5"):
-        here, shader = ready(name)
-        given, whole = play(shader, poor(44, 60), here.scale)
-        _, kept = play(shader, poor(44, 60), here.scale, clamped=1)
-        expected = clamped(given, answer(here, given), here.scale)
-        assert difference(kept, expected) < 2 < difference(whole, expected)
-        _, nothing = play(shader, poor(44, 60), here.scale, strength=0.0)
-        assert difference(nothing, enlarged(given, here.scale)) < 2
+@pytest.mark.parametrize("name", ["call-xs", "call-x1.5"])
+def test_settings_do_what_they_do_in_python(name: str, play: Callable) -> None:
+    source = checkpoints.find(name)
+    shader, scale = shaders.text(source, ".glsl"), plain.read(source).scale
+    given, whole = play(shader, poor(44, 60), scale)
+    _, kept = play(shader, poor(44, 60), scale, clamped=1)
+    expected = clamped(given, reference(source)(given), scale)
+    assert difference(kept, expected) < 2 < difference(whole, expected)
+    _, nothing = play(shader, poor(44, 60), scale, strength=0.0)
+    assert difference(nothing, enlarged(given, scale)) < 2
 
 
 def test_a_good_frame_is_left_alone_unless_told(play: Callable) -> None:
-    here, shader = ready("call-xs")
-    sharp = np.random.default_rng(0).random((64, 90)).astype(np.float32)
+    source = checkpoints.find("call-xs")
+    shader, sharp = (
+        shaders.text(source, ".glsl"),
+        np.random.default_rng(0).random((64, 90)).astype(np.float32),
+    )
     given, out = play(shader, sharp)
-    assert difference(out, given) < 1 and difference(answer(here, given), given) < 1
+    assert difference(out, given) < 1
     given, out = play(shader, sharp, restraint=0)
-    assert difference(out, answer(here.unrestrained(), given)) < 2 < difference(out, given)
+    assert difference(out, reference(source, restrained=False)(given)) < 2 < difference(out, given)
