@@ -34,15 +34,18 @@ def shaded() -> list[str]:
 def save(path: Path, **options: object) -> Path:
     """An untrained student of luma, whose last layer matters."""
     smallest = {"scale": 1, "unshuffle": 2, "channels": 8, "body": 1, "colour": "luma"}
-    recipe = dataclasses.replace(recipes.preset("call-xs"), student=Network("student", smallest | options))
+    network = Network("student", smallest | options)
+    scale = network.options["scale"]
+    degradation = recipes.SmallFrame(scale) if scale == 1.5 else recipes.Downscale(scale)
+    recipe = dataclasses.replace(recipes.preset("call-xs"), degradation=degradation, student=network)
     torch.manual_seed(0)
-    network = student.build(recipe.student)
+    built = student.build(network)
     with torch.no_grad():
-        network.last.weight.mul_(3)
-        for name, value in network.named_parameters():
+        built.last.weight.mul_(3)
+        for name, value in built.named_parameters():
             if name.endswith("bias"):
                 value.uniform_(-0.1, 0.1)
-    return checkpoints.save(path, network, recipe)
+    return checkpoints.save(path, built, recipe)
 
 
 def reference(source: Path, restrained: bool = True) -> Callable[[np.ndarray], np.ndarray]:

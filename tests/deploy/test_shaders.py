@@ -54,7 +54,7 @@ def test_export_writes_shaders_without_pytorch(ending: str, tmp_path: Path) -> N
     path = tmp_path / f"new folder/mine{ending}"
     program = f"""
 import sys
-for name in ("torch", "onnx", "onnxruntime", "scipy"):
+for name in ("torch", "onnx", "scipy"):
     sys.modules[name] = None
 from kdsharp.apps.cli import main
 sys.exit(main(["export", "call-xs", {str(path)!r}]))
