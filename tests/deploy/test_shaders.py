@@ -79,6 +79,7 @@ sys.exit(main(["export", "call-xs", {str(path)!r}]))
         ({"attention": True}, "no plain student"),
         ({"branches": 2}, "no plain student"),
         ({"channels": 48}, "48 channels"),
+        ({"unshuffle": 8}, "64 channels"),
     ],
 )
 def test_other_networks_are_refused(options: dict, why: str, tmp_path: Path) -> None:

@@ -69,10 +69,9 @@ def read(path: Path) -> Plain:
         raise KdsharpError(f"{name} is no plain student, which shaders are written of: choose ONNX for it.")
     if options["colour"] != "luma":
         raise KdsharpError(f"{name} works on colours, and shaders on luma alone: choose ONNX for it.")
-    if options["channels"] > WIDEST:
-        raise KdsharpError(
-            f"{name} has {options['channels']} channels, and shaders {WIDEST}: choose ONNX for it."
-        )
+    widest = max(options["channels"], options["unshuffle"] ** 2)
+    if widest > WIDEST:
+        raise KdsharpError(f"{name} has {widest} channels, and shaders {WIDEST}: choose ONNX for it.")
     fold, restraint = options["unshuffle"], options["restraint"]
     planes = [fold**2, *[options["channels"]] * (options["body"] + 1), int(options["scale"] * fold) ** 2]
     convolutions = _weights(path, planes)
