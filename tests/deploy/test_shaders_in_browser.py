@@ -58,7 +58,7 @@ PAINT = """async ([text, picture]) => {
     const canvas = { getContext: () => ({ configure() {}, getCurrentTexture: () =>
         shown = device.createTexture({ size: [canvas.width, canvas.height], format, usage }) }) };
     const painter = await openPainter(device, await open(device, text), canvas);
-    painter.paint(bitmap, bitmap.width, bitmap.height, {});
+    painter.paint(bitmap, bitmap.width, bitmap.height, { restraint: false });
     const bytesPerRow = Math.ceil(canvas.width / 64) * 256, size = bytesPerRow * canvas.height;
     const buffer = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
     const encoder = device.createCommandEncoder();
@@ -105,7 +105,7 @@ def run(page: Any, source: Path, luma: np.ndarray, **settings: Any) -> np.ndarra
     )
 
 
-@pytest.mark.parametrize("name", ["call-s"])
+@pytest.mark.parametrize("name", ["call-xs"])
 def test_a_browser_gives_the_same_luma(page: Any, name: str) -> None:
     source, luma = checkpoints.find(name), poor(67, 101)
     found = run(page, source, luma)
@@ -147,15 +147,15 @@ def test_a_frame_is_painted_as_python_paints_it(page: Any, name: str) -> None:
     frame = cv2.resize(small, (103, 67), interpolation=cv2.INTER_LINEAR)
     sent = base64.b64encode(cv2.imencode(".png", frame[..., ::-1])[1]).decode()
     kind, columns, found = page.evaluate(PAINT, [shaders.text(checkpoints.find(name), ".wgsl"), sent])
-    expected = deploy.load_student(name, engine="onnx")(frame)
+    expected = deploy.load_student(name, engine="onnx").unrestrained()(frame)
     whole = np.frombuffer(base64.b64decode(found), np.uint8).reshape(len(expected), columns, 4)
     painted = (
         whole[:, : expected.shape[1], 2::-1] if kind == "bgra8unorm" else whole[:, : expected.shape[1], :3]
     )
     if name == "call-xs":
-        assert difference(painted / 255, expected / 255) <= 2 < difference(painted / 255, frame / 255)
+        assert difference(painted / 255, expected / 255) < 2.5 < difference(painted / 255, frame / 255)
     else:  # the page enlarges colours by bilinear interpolation, Python by bicubic
-        assert difference(grey(painted), grey(expected)) <= 2
+        assert difference(grey(painted), grey(expected)) < 2.5
 
 
 def grey(image: np.ndarray) -> np.ndarray:

@@ -6,7 +6,15 @@
 
 const SIDE = 8; // of a workgroup
 
-const LUMA = `
+// BT.601 luma in whole numbers, exactly as OpenCV rounds it: networks make much of half a step.
+const ROUNDED = `
+fn luma_of(colour: vec3f) -> f32 {
+    let sum = dot(vec3u(round(255 * colour)), vec3u(9798, 19235, 3735));
+    return f32((sum + 16384) >> 15) / 255;
+}
+`;
+
+const TAKE = `${ROUNDED}
 @group(0) @binding(0) var frame: texture_2d<f32>;
 @group(0) @binding(1) var<storage, read_write> luma: array<f32>;
 
@@ -16,11 +24,11 @@ fn take(@builtin(global_invocation_id) id: vec3u) {
     if (any(id.xy >= size)) {
         return;
     }
-    luma[id.y * size.x + id.x] = dot(textureLoad(frame, id.xy, 0).rgb, vec3f(0.299, 0.587, 0.114));
+    luma[id.y * size.x + id.x] = luma_of(textureLoad(frame, id.xy, 0).rgb);
 }
 `;
 
-const PAINT = `
+const PAINT = `${ROUNDED}
 @group(0) @binding(0) var frame: texture_2d<f32>;
 @group(0) @binding(1) var linear: sampler;
 @group(0) @binding(2) var<storage, read> sharper: array<f32>;
@@ -35,7 +43,7 @@ fn corner(@builtin(vertex_index) index: u32) -> @builtin(position) vec4f {
 fn colour(@builtin(position) place: vec4f) -> @location(0) vec4f {
     let pixel = vec2u(place.xy);
     let before = textureSampleLevel(frame, linear, place.xy / vec2f(size), 0).rgb;
-    let change = sharper[pixel.y * size.x + pixel.x] - dot(before, vec3f(0.299, 0.587, 0.114));
+    let change = sharper[pixel.y * size.x + pixel.x] - luma_of(before);
     return vec4f(before + change, 1);
 }
 `;
@@ -45,7 +53,7 @@ export async function openPainter(device, network, canvas) {
   const context = canvas.getContext("webgpu"), format = navigator.gpu.getPreferredCanvasFormat();
   context.configure({ device, format });
   const module = code => device.createShaderModule({ code });
-  const taking = await device.createComputePipelineAsync({ layout: "auto", compute: { module: module(LUMA) } });
+  const taking = await device.createComputePipelineAsync({ layout: "auto", compute: { module: module(TAKE) } });
   const code = module(PAINT);
   const painting = await device.createRenderPipelineAsync({
     layout: "auto", vertex: { module: code }, fragment: { module: code, targets: [{ format }] },
