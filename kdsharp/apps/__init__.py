@@ -3,7 +3,7 @@
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["batch", "call", "camera", "live", "pictures", "video", "web"]
+__all__ = ["batch", "call", "camera", "extension", "live", "pictures", "video", "web"]
 
 
 def __getattr__(name: str) -> ModuleType:

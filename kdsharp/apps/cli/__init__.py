@@ -18,6 +18,7 @@ from kdsharp.apps.cli import (
     download,
     evaluate,
     export,
+    extension,
     sharpen,
     speed,
     targets,
@@ -26,7 +27,10 @@ from kdsharp.apps.cli import (
 )
 from kdsharp.errors import KdsharpError, missing
 
-COMMANDS = (course, download, targets, train, evaluate, ablate, speed, export, sharpen, call, camera, web)
+COMMANDS = (
+    *(course, download, targets, train, evaluate, ablate, speed, export),
+    *(sharpen, call, camera, web, extension),
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -19,7 +19,8 @@ from kdsharp.deploy.engines.onnx import OnnxNetwork
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
 
-ASSETS = ("style.css", "common.js", "live.js", "worker.js", "offline.js")
+WORKER = ("worker.js", "restraint.js", "enlarge.js")  # what computes, in a thread of its own
+ASSETS = ("style.css", "common.js", "student.js", "live.js", "offline.js", *WORKER)
 
 
 def named(students: Iterable[str | Path]) -> dict[str, str]:

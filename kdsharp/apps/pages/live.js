@@ -2,11 +2,11 @@
 // the worker, and comes back sharpened.
 
 import { $, divide, followStrength, resultName, reveal, say, takePictures } from "./common.js";
+import { asking, CALLS, nextFrame, open as openIn, openFastEnough } from "./student.js";
 
 const MEGAPIXELS = 25, RESULT_MEGAPIXELS = 50; // of a picture
 const LIVE_RESULT = 3840; // pixels, the longer side of an enlarged live frame
-const CALLS = ["call-m", "call-s", "call-xs"]; // from the best to the fastest
-const ANY = "call", RATE = 20, SHARE = 0.8; // frames a second that are wanted, and how much of their time may be spent
+const ANY = "call";
 const MISHAPS = { // what a browser calls it, and what to do
   NotAllowedError: "was not allowed: allow it in the browser's address bar, and try again.",
   NotFoundError: "was not found: connect one, and try again.",
@@ -14,26 +14,11 @@ const MISHAPS = { // what a browser calls it, and what to do
 };
 
 const worker = new Worker("worker.js", { type: "module" });
-const waiting = new Map();
+const ask = asking(worker);
 const frame = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-let site = null, opened = null, stream = null, still = null, engine = "", asked = 0;
-
-worker.onmessage = ({ data }) => {
-  const { resolve, reject } = waiting.get(data.id);
-  waiting.delete(data.id);
-  if (data.error) reject(new Error(data.error)); else resolve(data);
-};
+let site = null, opened = null, stream = null, still = null, engine = "";
 
 worker.onerror = () => say("This browser cannot run networks: take a newer one.", true);
-
-/** One command to the worker; what it answers. */
-function ask(command, values, transferred = []) {
-  const id = asked++;
-  return new Promise((resolve, reject) => {
-    waiting.set(id, { resolve, reject });
-    worker.postMessage({ id, command, ...values }, transferred);
-  });
-}
 
 async function start() {
   await cacheForOffline();
@@ -71,35 +56,23 @@ const calls = () => CALLS.map(name => site.networks.find(network => network.name
 
 async function open() {
   const { value } = $("student");
-  if (value === ANY) return openFastEnough();
-  return openOne(site.networks.find(network => network.name === value));
+  const found = site.networks.find(network => network.name === value);
+  const done = value === ANY ? await openWhatKeepsUp() : await openIn(ask, found, $("engine").value, site.runtime);
+  opened = done.network ?? found;
+  $("engine").value = done.engine;
+  engine = [done.said, ...done.times ?? []].join(", ");
 }
 
-/** Of the networks for calls the best that makes so many live frames a second here, else the fastest. */
-async function openFastEnough() {
+/** The network for calls that is good and fast enough: measured once for an engine and a size. */
+async function openWhatKeepsUp() {
   const [width, height] = $("size").value.split("x").map(Number), kept = `${ANY} ${$("engine").value} ${width}x${height}`;
   let known = null;
   try { known = localStorage.getItem(kept); } catch { /* a private window keeps nothing */ }
   const found = calls().filter(network => !known || network.name === known);
-  for (const network of found.length ? found : calls()) {
-    await openOne(network);
-    const { milliseconds } = await ask("time", { width, height });
-    engine += `, ${network.name}: ${milliseconds.toFixed(0)} ms a frame of ${width} x ${height}`;
-    if (milliseconds <= SHARE * 1000 / RATE) break;
-  }
-  try { localStorage.setItem(kept, opened.name); } catch { /* measured again next time */ }
-}
-
-async function openOne(network) {
-  opened = network;
-  const wanted = () => ask("open", { network, engine: $("engine").value, runtime: site.runtime });
-  try {
-    ({ engine } = await wanted());
-  } catch (error) {
-    if ($("engine").value !== "webgpu") throw error;
-    $("engine").value = "wasm"; // a graphics card that says that it can, and cannot
-    ({ engine } = await wanted());
-  }
+  const tried = found.length ? found : calls();
+  const done = await openFastEnough(ask, tried, $("engine").value, site.runtime, width, height);
+  try { localStorage.setItem(kept, done.network.name); } catch { /* measured again next time */ }
+  return done;
 }
 
 async function reopen() {
@@ -199,15 +172,6 @@ function shrunk(width, height) {
   const [long, short] = $("size").value.split("x").map(Number);
   const longest = Math.min(long, LIVE_RESULT / opened.scale);
   return Math.min(1, longest / Math.max(width, height), short / Math.min(width, height));
-}
-
-/** When the video has another frame; a still screen sends none for a while. */
-function nextFrame(video) {
-  return new Promise(resolve => {
-    const late = setTimeout(resolve, 1000);
-    if (!video.requestVideoFrameCallback) { requestAnimationFrame(resolve); return; }
-    video.requestVideoFrameCallback(() => { clearTimeout(late); resolve(); });
-  });
 }
 
 /** The last frame stays where it is, to be looked at and saved. */

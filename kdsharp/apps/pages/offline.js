@@ -2,7 +2,9 @@
 // the server's list of networks and its runtime no longer name is dropped: a runtime weighs some 25 MB.
 
 const KEPT = "kdsharp-live";
-const SMALL = ["./", "style.css", "common.js", "live.js", "worker.js", "example.png", "site.json"];
+const SMALL = [
+  "./", "style.css", "common.js", "student.js", "live.js", "worker.js", "restraint.js", "enlarge.js", "example.png", "site.json",
+];
 
 self.addEventListener("install", event => event.waitUntil((async () => {
   const cache = await caches.open(KEPT);

@@ -1,22 +1,34 @@
 // The student at work, in a thread of its own so that the page stays awake. It does what `Sharpener` does in Python:
 // luma through the network, and the change of luma added to red, green and blue.
 
-let ort, session, network;
-let known = null; // the last frame's luma and answer: what did not change since is not computed again
+import { enlarged } from "./enlarge.js";
+import { restrain } from "./restraint.js";
 
-const commands = { look, open, sharpen, time };
+let ort, session, network;
+const known = new Map(); // of each stream the last frame's luma and answer: what did not change is not computed again
+const reading = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+const drawing = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+
+const commands = { look, open, sharpen, change, forget, time };
 
 let last = Promise.resolve();
 
-// One after the other: a session takes no second picture while it works on the first.
-onmessage = ({ data }) => { last = last.then(() => obey(data)); };
+serve(self);
 
-async function obey({ id, command, ...values }) {
+/** Obey what comes through a port, and the ports that it hands over (a frame's page has the worker of another one). */
+function serve(port) {
+  port.onmessage = ({ data, ports: [other] }) => {
+    if (other) serve(other);
+    else last = last.then(() => obey(port, data)); // a session takes no second picture while it works on the first
+  };
+}
+
+async function obey(port, { id, command, ...values }) {
   try {
     const [answer, transferred = []] = await commands[command](values);
-    postMessage({ id, ...answer }, transferred);
+    port.postMessage({ id, ...answer }, transferred);
   } catch (error) {
-    postMessage({ id, error: `The network could not run: ${error?.message ?? error}` });
+    port.postMessage({ id, error: `The network could not run: ${error?.message ?? error}` });
   }
 }
 
@@ -42,17 +54,17 @@ async function open({ network: wanted, engine, runtime }) {
   await session?.release();
   session = await ort.InferenceSession.create(content, { executionProviders: [provider] });
   network = wanted;
-  known = null;
+  known.clear();
   const said = `WebAssembly${int8 ? " in 8 bits" : ""}, ${threads} thread${threads > 1 ? "s" : ""}`;
   return [{ engine: provider === "webgpu" ? "WebGPU" : said }];
 }
 
 /** RGBA pixels (width x height x 4 bytes) to sharpened ones, `scale` times as wide and high. */
-async function sharpen({ pixels, width, height, strength }) {
+async function sharpen({ pixels, width, height, strength, stream }) {
   const began = performance.now();
   const before = new Uint8ClampedArray(pixels);
   const { scale } = network;
-  const sharp = await throughNetwork(before, width, height);
+  const sharp = await throughNetwork(lumaOf(before), width, height, stream);
   const base = scale > 1 ? enlarged(before, width, height, scale) : before;
   const after = new Uint8ClampedArray(base.length); // such an array rounds and saturates
   for (let pixel = 0, at = 0; pixel < sharp.length; pixel++, at += 4) {
@@ -68,16 +80,43 @@ async function sharpen({ pixels, width, height, strength }) {
   return [{ before: pixels, after: after.buffer, width: wide, height: high, milliseconds }, [pixels, after.buffer]];
 }
 
+/** What sharpening changes in a frame, a grey bitmap twice as high: above what is to be added, below what taken away. */
+async function change({ bitmap, stream }) {
+  const began = performance.now();
+  const { width, height } = bitmap;
+  [reading.canvas.width, reading.canvas.height] = [width, height];
+  reading.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  const before = lumaOf(reading.getImageData(0, 0, width, height).data);
+  const sharp = await throughNetwork(before, width, height, stream);
+  const grey = drawing.createImageData(width, 2 * height), values = new Uint32Array(grey.data.buffer);
+  for (let at = 0, below = sharp.length; at < sharp.length; at++, below++) {
+    const more = sharp[at] - before[at];
+    values[at] = 0xff000000 | (more > 0 ? 0x010101 * more : 0);
+    values[below] = 0xff000000 | (more < 0 ? -0x010101 * more : 0);
+  }
+  [drawing.canvas.width, drawing.canvas.height] = [width, 2 * height];
+  drawing.putImageData(grey, 0, 0);
+  const made = drawing.canvas.transferToImageBitmap();
+  return [{ change: made, width, height, milliseconds: performance.now() - began }, [made]];
+}
+
+/** A stream has ended. */
+function forget({ stream }) {
+  known.delete(stream);
+  return [{}];
+}
+
 /** How long a frame of that size takes, all of it new: the shorter of two after a first. */
 async function time({ width, height }) {
   const taken = [];
   for (let turn = 0; turn < 3; turn++) {
     const pixels = Uint8ClampedArray.from({ length: 4 * width * height }, (_, at) => 37 * at % (97 + turn) * 2);
-    known = null;
-    const [{ milliseconds }] = await sharpen({ pixels: pixels.buffer, width, height, strength: 1 });
+    forget({ stream: time });
+    const [{ milliseconds }] = await sharpen({ pixels: pixels.buffer, width, height, strength: 1, stream: time });
     if (turn) taken.push(milliseconds);
   }
-  known = null;
+  forget({ stream: time });
   return [{ milliseconds: Math.min(...taken) }];
 }
 
@@ -86,15 +125,19 @@ function luma(rgba, at) {
   return (9798 * rgba[at] + 19235 * rgba[at + 1] + 3735 * rgba[at + 2] + 16384) >> 15;
 }
 
-/** Luma of a frame through the network, in bytes. */
-async function throughNetwork(rgba, width, height) {
+function lumaOf(rgba) {
+  const plane = new Uint8Array(rgba.length / 4);
+  for (let at = 0; at < plane.length; at++) plane[at] = luma(rgba, 4 * at);
+  return plane;
+}
+
+/** Luma of a stream's next frame through the network, in bytes. */
+async function throughNetwork(before, width, height, stream) {
   const { scale, multiple, restraint } = network;
-  const before = new Uint8Array(width * height), wide = Math.round(width * scale);
-  for (let at = 0; at < before.length; at++) before[at] = luma(rgba, 4 * at);
-  const same = known?.width === width && known.height === height;
-  const free = same ? known.free : new Uint8ClampedArray(wide * Math.round(height * scale));
-  const changed = same ? difference(known.before, before, width, height) : [0, 0, width, height];
-  known = null; // until this one is done
+  const past = known.get(stream), same = past?.width === width && past.height === height, wide = Math.round(width * scale);
+  const free = same ? past.free : new Uint8ClampedArray(wide * Math.round(height * scale));
+  const changed = same ? difference(past.before, before, width, height) : [0, 0, width, height];
+  known.delete(stream); // until this one is done
   if (changed) {
     const window = around(changed, 2, width, height), part = around(changed, 1, width, height);
     const { values, columns } = await run(before, width, height, ...window);
@@ -104,7 +147,7 @@ async function throughNetwork(rgba, width, height) {
       for (let column = left; column < right; column++) free[row * wide + column] = 255 * values[from + column];
     }
   }
-  known = { before, free, width, height };
+  known.set(stream, { before, free, width, height });
   const sharp = free.slice();
   if (restraint) restrain(before, sharp, width, height, multiple, restraint);
   return sharp;
@@ -150,59 +193,4 @@ async function run(before, width, height, left, top, right, bottom) {
   const values = output.data.slice(); // on a graphics card, what is disposed of is gone
   output.dispose();
   return { values, columns };
-}
-
-/** A picture that the network would hardly change is left alone: deploy/restraint.py says how that is judged. */
-function restrain(before, sharp, width, height, multiple, full) {
-  const lines = 4 * multiple; // every fourth of the folded rows
-  let change = 0, step = 0;
-  for (let first = 0; first < multiple; first++) {
-    let sum = 0, count = 0;
-    for (let row = first; row < height; row += lines) {
-      for (let at = row * width; at < (row + 1) * width; at++) sum += Math.abs(sharp[at] - before[at]);
-      count += width;
-    }
-    change += count ? sum / count / multiple : 0;
-  }
-  const pairs = Math.floor(width / multiple), count = pairs * Math.ceil(height / lines);
-  for (let row = 0; row < height; row += lines) {
-    for (let pair = 0; pair < pairs; pair++) {
-      const at = row * width + pair * multiple;
-      step += Math.abs(before[at] - before[at + 1]) / count;
-    }
-  }
-  const share = Math.min(Math.max(3 * change / (step + 0.0255) / full - 2, 0), 1);
-  for (let at = 0; at < sharp.length; at++) sharp[at] = before[at] + share * (sharp[at] - before[at]);
-}
-
-/** Keys' cubic interpolation with a = -0.75 and repeated borders, as OpenCV's INTER_CUBIC: rows first, then columns. */
-function enlarged(rgba, width, height, scale) {
-  const columns = Math.round(width * scale), step = columns * 4;
-  const wide = new Float32Array(step * height);
-  interpolate(rgba, wide, height, width, width * 4, 4, step, 4, scale);
-  const large = new Uint8ClampedArray(step * Math.round(height * scale));
-  interpolate(wide, large, columns, height, 4, step, 4, step, scale);
-  return large;
-}
-
-/** `lines` lines of `count` pixels each, `scale` times as long; strides of lines and pixels, in and out, in values. */
-function interpolate(source, result, lines, count, lineIn, pixelIn, lineOut, pixelOut, scale) {
-  for (let place = 0; place < Math.round(count * scale); place++) {
-    const position = (place + 0.5) / scale - 0.5, first = Math.floor(position);
-    const [a, b, c, d] = weights(position - first);
-    const [p, q, r, s] = [-1, 0, 1, 2].map(near => Math.min(Math.max(first + near, 0), count - 1) * pixelIn);
-    for (let line = 0; line < lines; line++) {
-      const from = line * lineIn, to = line * lineOut + place * pixelOut;
-      for (let channel = 0; channel < 4; channel++) {
-        const at = from + channel;
-        result[to + channel] = a * source[at + p] + b * source[at + q] + c * source[at + r] + d * source[at + s];
-      }
-    }
-  }
-}
-
-function weights(t) {
-  const A = -0.75;
-  const near = x => ((A + 2) * x - (A + 3)) * x * x + 1, far = x => ((A * x - 5 * A) * x + 8 * A) * x - 4 * A;
-  return [far(1 + t), near(t), near(1 - t), far(2 - t)];
 }

@@ -1,0 +1,132 @@
+// One video at work: its frames go to the network as fast as it takes them, and come back into the overlay.
+
+import { bar } from "./bar.js";
+import { drawing } from "./drawing.js";
+import { overlay } from "./overlay.js";
+import { firstStep, judging, steps } from "./pace.js";
+import { nextFrame } from "./student.js";
+
+const RATE = 30, WINDOW = 2000; // frames a second until the first window of so many milliseconds has counted them
+const PATIENCE = 300; // milliseconds until a still picture is looked at again
+const PROTECTED = "This video is protected: its frames cannot be read, so it is left alone.";
+const FOREIGN = "This video comes from another site, which does not let its frames be read: it is left alone.";
+const DEEP = "This video has a high dynamic range, which the overlay would lose: it is left alone.";
+const SLOW = "This computer does not keep up with this video: sharpening is off.";
+
+let made = 0;
+
+/** Gives a video its overlay; `network` is a promise of what `load` gives. It is off until `start`. */
+export function sharpened(video, network) {
+  const shown = overlay(video), panel = bar(video), draw = drawing(shown.canvas), stream = made++;
+  let on = false, full = false, turns = 0, counted = 0; // frames drawn since it was started
+  panel.find("button").onclick = () => (on ? stop() : start());
+  label("");
+
+  function label(sentence) {
+    panel.find("button").textContent = on ? "Stop" : "Sharpen";
+    panel.say(sentence, !on && sentence);
+  }
+
+  /** On every picture of the screen: the page may have moved the video. */
+  function follow() {
+    const divider = on && counted ? Number(panel.find("#divider").value) : null;
+    panel.place(shown.place(divider, video.paused || panel.awake()));
+    if (full !== video.matches(":fullscreen")) panel.raise(); // over the overlay
+    full = video.matches(":fullscreen");
+  }
+
+  function stop(why = "") {
+    turns++;
+    [on, counted] = [false, 0];
+    label(why);
+  }
+
+  async function start() {
+    if (on) return;
+    on = true;
+    const turn = ++turns;
+    label("Loading the network ...");
+    try {
+      if (video.mediaKeys) throw new Error(PROTECTED);
+      grab()?.close(); // says now whether it may be read
+      await work(turn, await network);
+    } catch (error) {
+      if (turn === turns) stop(error.message);
+    }
+  }
+
+  /** The present frame, which has to be closed; null where there is none yet. */
+  function grab() {
+    if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA || !video.videoWidth) return null;
+    let frame;
+    try { frame = new VideoFrame(video); }
+    catch (error) {
+      if (error.name === "SecurityError") throw new Error(FOREIGN);
+      return null; // between two sources
+    }
+    if (!["pq", "hlg"].includes(frame.colorSpace.transfer)) return frame;
+    frame.close();
+    throw new Error(DEEP);
+  }
+
+  /** Frame after frame, until this `turn` is over. */
+  async function work(turn, { ask, name, said, perMillion }) {
+    let size = "", found, step, judge, span = null, presented = 0;
+    while (turn === turns) {
+      const next = nextFrame(video, PATIENCE), frame = resting() ? null : grab();
+      if (!frame) {
+        span = null;
+        await next;
+        continue;
+      }
+      const { displayWidth: width, displayHeight: height } = frame;
+      if (size !== `${width}x${height}`) {
+        [size, found, judge, span] = [`${width}x${height}`, steps(width, height), judging(), null];
+        step = firstStep(found, perMillion, RATE);
+      }
+      span ??= { from: performance.now(), first: presented, drawn: 0, busy: 0 };
+      span.busy += await through(ask, frame, found[step], turn);
+      span.drawn++;
+      presented = (await next)?.presentedFrames ?? presented;
+      if (found[step].every === 2) presented = (await nextFrame(video, PATIENCE))?.presentedFrames ?? presented;
+      const elapsed = performance.now() - span.from;
+      if (elapsed < WINDOW || turn !== turns) continue;
+      const { every } = found[step], rate = count => Math.round(1000 * count / elapsed);
+      const told = { presented: presented - span.first, drawn: span.drawn, every, busy: span.busy / elapsed };
+      step = Math.max(0, step + judge(told));
+      if (step === found.length) return stop(SLOW);
+      const at = `${found[step].width} x ${found[step].height}`;
+      label(`${rate(told.drawn)} of ${rate(told.presented)} frames a second, ${at}, ${name}, ${said}`);
+      span = null;
+    }
+  }
+
+  const resting = () => document.pictureInPictureElement === video || document.hidden;
+
+  /** One frame through the network and into the overlay; the milliseconds that this took. */
+  async function through(ask, frame, { width, height }, turn) {
+    const began = performance.now();
+    try {
+      const same = width === frame.displayWidth && height === frame.displayHeight;
+      const small = same ? {} : { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" };
+      const bitmap = await createImageBitmap(frame, small);
+      const { change } = await ask("change", { bitmap, stream }, [bitmap]);
+      if (turn === turns) {
+        draw(frame, change, Number(panel.find("#strength").value));
+        counted++;
+      }
+      change.close();
+    } finally {
+      frame.close();
+    }
+    return performance.now() - began;
+  }
+
+  function remove() {
+    stop();
+    for (const part of [shown, panel]) part.remove();
+    network.then(({ ask }) => ask("forget", { stream }), () => {});
+  }
+
+  return { start, remove, follow, isOn: () => on, counted: () => counted, canvas: shown.canvas, find: panel.find };
+}

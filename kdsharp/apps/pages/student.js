@@ -1,0 +1,54 @@
+// A network in a worker, as pages see it: it is asked by messages, and chosen by how many frames a second it makes.
+
+export const CALLS = ["call-m", "call-s", "call-xs"]; // from the best to the fastest
+const RATE = 20, SHARE = 0.8; // frames a second that are wanted, and how much of their time may be spent
+
+/** What sends one command to the worker at a port, which may be the worker itself, and gives what it answers. */
+export function asking(port) {
+  const waiting = new Map();
+  let asked = 0;
+  port.onmessage = ({ data }) => {
+    const { resolve, reject } = waiting.get(data.id);
+    waiting.delete(data.id);
+    if (data.error) reject(new Error(data.error)); else resolve(data);
+  };
+  return (command, values, transferred = []) => {
+    const id = asked++;
+    return new Promise((resolve, reject) => {
+      waiting.set(id, { resolve, reject });
+      port.postMessage({ id, command, ...values }, transferred);
+    });
+  };
+}
+
+/** Load a network; what computes it then: a graphics card may say that it can, and cannot. */
+export async function open(ask, network, engine, runtime) {
+  try {
+    return { engine, said: (await ask("open", { network, engine, runtime })).engine };
+  } catch (error) {
+    if (engine !== "webgpu") throw error;
+    return open(ask, network, "wasm", runtime);
+  }
+}
+
+/** Of networks from the best down, the first that makes so many frames of that size a second here, else the last. */
+export async function openFastEnough(ask, networks, engine, runtime, width, height) {
+  const times = [];
+  let opened;
+  for (const network of networks) {
+    opened = { network, ...await open(ask, network, opened?.engine ?? engine, runtime) };
+    opened.milliseconds = (await ask("time", { width, height })).milliseconds;
+    times.push(`${network.name}: ${opened.milliseconds.toFixed(0)} ms a frame of ${width} x ${height}`);
+    if (opened.milliseconds <= SHARE * 1000 / RATE) break;
+  }
+  return { ...opened, times };
+}
+
+/** When the video has another frame, after `patience` milliseconds at the latest: a still screen sends none for a while. */
+export function nextFrame(video, patience = 1000) {
+  return new Promise(resolve => {
+    const late = setTimeout(resolve, patience);
+    if (!video.requestVideoFrameCallback) { requestAnimationFrame(resolve); return; }
+    video.requestVideoFrameCallback((_, facts) => { clearTimeout(late); resolve(facts); });
+  });
+}
