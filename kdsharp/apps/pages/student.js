@@ -44,11 +44,11 @@ export async function openFastEnough(ask, networks, engine, runtime, width, heig
   return { ...opened, times };
 }
 
-/** When the video has another frame, after `patience` milliseconds at the latest: a still screen sends none for a while. */
+/** What is known of the video's next frame; nothing after `patience` milliseconds: a still screen sends none for a while. */
 export function nextFrame(video, patience = 1000) {
   return new Promise(resolve => {
-    const late = setTimeout(resolve, patience);
-    if (!video.requestVideoFrameCallback) { requestAnimationFrame(resolve); return; }
-    video.requestVideoFrameCallback((_, facts) => { clearTimeout(late); resolve(facts); });
+    if (!video.requestVideoFrameCallback) { requestAnimationFrame(() => resolve()); return; }
+    const asked = video.requestVideoFrameCallback((_, facts) => { clearTimeout(late); resolve(facts); });
+    const late = setTimeout(() => { video.cancelVideoFrameCallback(asked); resolve(); }, patience);
   });
 }

@@ -84,7 +84,7 @@ async function sharpen({ pixels, width, height, strength, stream }) {
 async function change({ bitmap, stream }) {
   const began = performance.now();
   const { width, height } = bitmap;
-  [reading.canvas.width, reading.canvas.height] = [width, height];
+  Object.assign(reading.canvas, { width, height });
   reading.drawImage(bitmap, 0, 0);
   bitmap.close();
   const before = lumaOf(reading.getImageData(0, 0, width, height).data);
@@ -95,7 +95,7 @@ async function change({ bitmap, stream }) {
     values[at] = 0xff000000 | (more > 0 ? 0x010101 * more : 0);
     values[below] = 0xff000000 | (more < 0 ? -0x010101 * more : 0);
   }
-  [drawing.canvas.width, drawing.canvas.height] = [width, 2 * height];
+  Object.assign(drawing.canvas, { width, height: 2 * height });
   drawing.putImageData(grey, 0, 0);
   const made = drawing.canvas.transferToImageBitmap();
   return [{ change: made, width, height, milliseconds: performance.now() - began }, [made]];

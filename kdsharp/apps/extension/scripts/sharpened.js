@@ -71,7 +71,8 @@ export function sharpened(video, network) {
 
   /** Frame after frame, until this `turn` is over. */
   async function work(turn, { ask, name, said, perMillion }) {
-    let size = "", found, step, judge, span = null, presented = 0;
+    let size = "", found, step, judge, span = null;
+    let presented = (await nextFrame(video, PATIENCE))?.presentedFrames ?? 0;
     while (turn === turns) {
       const next = nextFrame(video, PATIENCE), frame = resting() ? null : grab();
       if (!frame) {
@@ -91,12 +92,13 @@ export function sharpened(video, network) {
       if (found[step].every === 2) presented = (await nextFrame(video, PATIENCE))?.presentedFrames ?? presented;
       const elapsed = performance.now() - span.from;
       if (elapsed < WINDOW || turn !== turns) continue;
-      const { every } = found[step], rate = count => Math.round(1000 * count / elapsed);
-      const told = { presented: presented - span.first, drawn: span.drawn, every, busy: span.busy / elapsed };
-      step = Math.max(0, step + judge(told));
-      if (step === found.length) return stop(SLOW);
-      const at = `${found[step].width} x ${found[step].height}`;
-      label(`${rate(told.drawn)} of ${rate(told.presented)} frames a second, ${at}, ${name}, ${said}`);
+      const told = { presented: presented - span.first, drawn: span.drawn, busy: span.busy / elapsed };
+      const { width: wide, height: high, every } = found[step], rate = count => Math.round(1000 * count / elapsed);
+      if (told.presented) {
+        label(`${rate(told.drawn)} of ${rate(told.presented)} frames a second, ${wide} x ${high}, ${name}, ${said}`);
+      }
+      step = Math.max(0, step + judge({ ...told, every }));
+      if (step === found.length) { stop(SLOW); return; }
       span = null;
     }
   }

@@ -28,7 +28,10 @@ function end() {
   clearInterval(looking);
   for (const one of shown.values()) one.remove();
   shown.clear();
-  network.then(({ close }) => close(), () => {});
+  network.then(async ({ ask, close }) => {
+    await ask("forget", {}); // after the frames that are under way
+    close();
+  }, () => {});
   network = null;
 }
 
