@@ -47,9 +47,8 @@ def write_extension(folder: Path, students: Sequence[str | Path] = STUDENTS) -> 
         for place in ("networks", "icons"):
             (folder / place).mkdir()
         for network in networks:
-            shutil.copyfile(
-                site.network_file(sources[network["name"]]), folder / "networks" / f"{network['name']}.onnx"
-            )
+            for key, int8 in (("file", False), ("int8", True)):
+                shutil.copyfile(site.network_file(sources[network["name"]], int8), folder / network[key])
         for size in icon.SIZES:
             (folder / "icons" / f"{size}.png").write_bytes(icon.png(size))
         shutil.copyfile(_licence(), folder / "LICENSE")
@@ -66,10 +65,10 @@ def _networks(students: dict[str, str]) -> list[dict]:
     for name in students:
         if name not in networks or networks[name]["scale"] != 1:
             raise KdsharpError(f"{name} does not sharpen luma at the same size: take students for calls.")
-    described = (
-        {key: value for key, value in network.items() if key != "int8"} for network in networks.values()
-    )
-    return [network | {"file": f"networks/{number}.onnx"} for number, network in enumerate(described)]
+    return [
+        network | {"file": f"networks/{number}.onnx", "int8": f"networks/{number}.int8.onnx"}
+        for number, network in enumerate(networks.values())
+    ]
 
 
 def _manifest(folder: Path) -> dict:

@@ -69,8 +69,8 @@ async function openWhatKeepsUp() {
   let known = null;
   try { known = localStorage.getItem(kept); } catch { /* a private window keeps nothing */ }
   const found = calls().filter(network => !known || network.name === known);
-  const tried = found.length ? found : calls();
-  const done = await openFastEnough(ask, tried, $("engine").value, site.runtime, width, height);
+  const tries = (found.length ? found : calls()).map(network => ({ network, engine: $("engine").value }));
+  const done = await openFastEnough(ask, tries, site.runtime, width, height);
   try { localStorage.setItem(kept, done.network.name); } catch { /* measured again next time */ }
   return done;
 }

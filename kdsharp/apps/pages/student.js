@@ -31,12 +31,12 @@ export async function open(ask, network, engine, runtime) {
   }
 }
 
-/** Of networks from the best down, the first that makes so many frames of that size a second here, else the last. */
-export async function openFastEnough(ask, networks, engine, runtime, width, height) {
+/** Of tries, { network, engine } from the best down, the first that makes enough frames of that size here, else the last. */
+export async function openFastEnough(ask, tries, runtime, width, height) {
   const times = [];
   let opened;
-  for (const network of networks) {
-    opened = { network, ...await open(ask, network, opened?.engine ?? engine, runtime) };
+  for (const { network, engine } of tries) {
+    opened = { network, ...await open(ask, network, engine, runtime) };
     opened.milliseconds = (await ask("time", { width, height })).milliseconds;
     times.push(`${network.name}: ${opened.milliseconds.toFixed(0)} ms a frame of ${width} x ${height}`);
     if (opened.milliseconds <= SHARE * 1000 / RATE) break;

@@ -45,8 +45,7 @@ async function open({ network: wanted, engine, runtime }) {
   // Each has its own build: the one with WebGPU takes twice as long on the processor.
   ort = await import(`./${runtime}/ort.${provider}.min.mjs`);
   ort.env.logLevel = "error";
-  // Threads need memory that they share, which browsers give to isolated pages only.
-  const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 8) : 1;
+  const threads = sharesMemory() ? Math.min(navigator.hardwareConcurrency, 8) : 1;
   ort.env.wasm.numThreads = threads;
   const answer = await fetch(int8 ? wanted.int8 : wanted.file);
   if (!answer.ok) throw new Error(`${wanted.name} is not there`);
@@ -57,6 +56,12 @@ async function open({ network: wanted, engine, runtime }) {
   known.clear();
   const said = `WebAssembly${int8 ? " in 8 bits" : ""}, ${threads} thread${threads > 1 ? "s" : ""}`;
   return [{ engine: provider === "webgpu" ? "WebGPU" : said }];
+}
+
+/** Threads need memory that they share, which browsers give to isolated pages and to extensions. */
+function sharesMemory() {
+  try { new MessageChannel().port1.postMessage(new SharedArrayBuffer(1)); } catch { return false; }
+  return true;
 }
 
 /** RGBA pixels (width x height x 4 bytes) to sharpened ones, `scale` times as wide and high. */

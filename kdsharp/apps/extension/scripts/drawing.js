@@ -5,7 +5,7 @@ const INVERT = "difference"; // with white
 
 /** Draws (frame, change, strength): `change` as the worker makes it, of the frame's size or smaller. */
 export function drawing(canvas) {
-  const shown = canvas.getContext("2d", { alpha: false });
+  const shown = canvas.getContext("2d"); // were it opaque, the video below would count all its frames as dropped
   const full = new OffscreenCanvas(1, 1).getContext("2d", { alpha: false });
   return (frame, change, strength) => {
     const { displayWidth: width, displayHeight: height } = frame;

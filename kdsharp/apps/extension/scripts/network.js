@@ -11,7 +11,6 @@ const NO_FRAME = "This page lets no frame of the extension in: its video is left
 export async function load() {
   const place = document.createElement("div"), frame = document.createElement("iframe");
   place.style.setProperty("display", "none", "important");
-  frame.allow = "cross-origin-isolated"; // where the page is, threads can share memory
   frame.src = chrome.runtime.getURL("frame.html");
   place.attachShadow({ mode: "closed" }).append(frame);
   const { port1, port2 } = new MessageChannel(), ask = asking(port1);
@@ -25,16 +24,16 @@ export async function load() {
     frame.contentWindow.postMessage(null, `chrome-extension://${chrome.runtime.id}`, [port2]);
     const unheard = new Promise((_, reject) => { setTimeout(reject, PATIENCE, new Error(NO_FRAME)); });
     const { fast } = await Promise.race([ask("look"), unheard]);
-    return { ask, close, ...await chosen(ask, fast ? "webgpu" : "wasm") };
+    return { ask, close, ...await chosen(ask, fast) };
   } catch (error) {
     close();
     throw error;
   }
 }
 
-async function chosen(ask, engine) {
-  const { network, said, milliseconds } = await openFastEnough(
-    ask, site.networks, engine, site.runtime, LIVE.width, LIVE.height,
-  );
+async function chosen(ask, fast) {
+  const each = engines => site.networks.flatMap(network => engines.map(engine => ({ network, engine })));
+  const tries = each(fast ? ["webgpu"] : ["wasm", "wasm-int8"]);
+  const { network, said, milliseconds } = await openFastEnough(ask, tries, site.runtime, LIVE.width, LIVE.height);
   return { name: network.name, said, perMillion: 1e6 * milliseconds / (LIVE.width * LIVE.height) };
 }
