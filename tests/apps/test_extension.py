@@ -37,11 +37,11 @@ SCRIPTS = Path(extension.__file__).parent / "scripts"
 # What the page of a call does: the camera's picture goes to a peer at so many kilobits a second, and comes back.
 CALL = """
 async function call() {
-  const photo = await createImageBitmap(await (await fetch("photo.jpg")).blob());
+  const photo = await createImageBitmap(await (await fetch("photo.png")).blob());
   const camera = Object.assign(document.createElement("canvas"), { width: 320, height: 180 });
   const context = camera.getContext("2d");
   let tick = 0;
-  setInterval(() => context.drawImage(photo, 40 + 3 * (tick++ % 20), 30, 400, 225, 0, 0, 320, 180), 1000 / 6);
+  setInterval(() => context.drawImage(photo, 40 + 3 * (tick++ % 20), 30, 320, 180, 0, 0, 320, 180), 1000 / 6);
   const [here, there] = [new RTCPeerConnection(), new RTCPeerConnection()];
   here.onicecandidate = event => there.addIceCandidate(event.candidate);
   there.onicecandidate = event => here.addIceCandidate(event.candidate);
@@ -202,7 +202,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     photo = cv2.resize(
         data.read_image(data.embedded_photos("val")[0]), (512, 512), interpolation=cv2.INTER_AREA
     )
-    data.write_image(folder / "photo.jpg", photo)
+    data.write_image(folder / "photo.png", soft(photo))
     frames = [clips.framed(soft(photo[n : n + 180, 60:380]), n, format="yuv420p") for n in range(50)]
     clips.write(folder / "clip.webm", frames, "libvpx", {"crf": "10", "b": "1M"})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Site, directory=str(folder)))

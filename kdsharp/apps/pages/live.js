@@ -56,9 +56,9 @@ const calls = () => CALLS.map(name => site.networks.find(network => network.name
 
 async function open() {
   const { value } = $("student");
-  const found = site.networks.find(network => network.name === value);
-  const done = value === ANY ? await openWhatKeepsUp() : await openIn(ask, found, $("engine").value, site.runtime);
-  opened = done.network ?? found;
+  const wanted = { network: site.networks.find(network => network.name === value), engine: $("engine").value };
+  const done = value === ANY ? await openWhatKeepsUp() : await openIn(ask, wanted, site.runtime);
+  opened = done.network ?? wanted.network;
   $("engine").value = done.engine;
   engine = [done.said, ...done.times ?? []].join(", ");
 }

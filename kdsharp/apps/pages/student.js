@@ -21,24 +21,24 @@ export function asking(port) {
   };
 }
 
-/** Load a network; what computes it then: a graphics card may say that it can, and cannot. */
-export async function open(ask, network, engine, runtime) {
+/** Load a network, leaving so many cores alone; what computes it then: a graphics card may say that it can, and cannot. */
+export async function open(ask, { network, engine, spare = 0 }, runtime) {
   try {
-    return { engine, said: (await ask("open", { network, engine, runtime })).engine };
+    return { engine, said: (await ask("open", { network, engine, spare, runtime })).engine };
   } catch (error) {
     if (engine !== "webgpu") throw error;
-    return open(ask, network, "wasm", runtime);
+    return open(ask, { network, engine: "wasm", spare }, runtime);
   }
 }
 
-/** Of tries, { network, engine } from the best down, the first that makes enough frames of that size here, else the last. */
+/** Of tries from the best down ({ network, engine, spare }), the first that makes enough such frames, else the last. */
 export async function openFastEnough(ask, tries, runtime, width, height) {
   const times = [];
   let opened;
-  for (const { network, engine } of tries) {
-    opened = { network, ...await open(ask, network, engine, runtime) };
+  for (const wanted of tries) {
+    opened = { ...wanted, ...await open(ask, wanted, runtime) };
     opened.milliseconds = (await ask("time", { width, height })).milliseconds;
-    times.push(`${network.name}: ${opened.milliseconds.toFixed(0)} ms a frame of ${width} x ${height}`);
+    times.push(`${wanted.network.name}: ${opened.milliseconds.toFixed(0)} ms a frame of ${width} x ${height}`);
     if (opened.milliseconds <= SHARE * 1000 / RATE) break;
   }
   return { ...opened, times };

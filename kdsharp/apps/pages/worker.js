@@ -39,13 +39,14 @@ async function look() {
   return [{ webgpu: Boolean(adapter), fast: Boolean(adapter) && !emulated }];
 }
 
-/** Load a network, { name, file, scale, multiple, restraint, reach }, and what computes it: `webgpu`, `wasm` or `wasm-int8`. */
-async function open({ network: wanted, engine, runtime }) {
+/** Load a network, { name, file, scale, multiple, restraint, reach }, and what computes it: `webgpu`, `wasm` or
+ *  `wasm-int8`, which leaves `spare` cores to others. */
+async function open({ network: wanted, engine, runtime, spare }) {
   const [provider, int8] = engine.split("-");
   // Each has its own build: the one with WebGPU takes twice as long on the processor.
   ort = await import(`./${runtime}/ort.${provider}.min.mjs`);
   ort.env.logLevel = "error";
-  const threads = sharesMemory() ? Math.min(navigator.hardwareConcurrency, 8) : 1;
+  const threads = sharesMemory() ? Math.max(1, Math.min(navigator.hardwareConcurrency, 8) - spare) : 1;
   ort.env.wasm.numThreads = threads;
   const answer = await fetch(int8 ? wanted.int8 : wanted.file);
   if (!answer.ok) throw new Error(`${wanted.name} is not there`);

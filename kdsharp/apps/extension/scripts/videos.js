@@ -60,7 +60,8 @@ function scan() {
 function seen(root = document) {
   const found = [];
   for (const element of root.querySelectorAll("*")) {
-    if (element instanceof HTMLVideoElement && Math.min(element.offsetWidth, element.offsetHeight) >= SMALLEST) found.push(element);
+    const large = () => Math.min(element.offsetWidth, element.offsetHeight) >= SMALLEST;
+    if (element instanceof HTMLVideoElement && large()) found.push(element);
     const inner = element.shadowRoot ?? (element.localName.includes("-") && chrome.dom.openOrClosedShadowRoot(element));
     if (inner) found.push(...seen(inner));
   }
