@@ -65,6 +65,13 @@ PAGES = {
         <video id="small" src="clip.webm" autoplay muted loop width="240"></video>
         <script>for (const video of document.querySelectorAll("video")) video.playbackRate = 0.2;</script>""",
     "foreign": '<video src="FOREIGN/clip.webm" autoplay muted loop width="480"></video>',
+    "protected": """<video autoplay muted loop width="480"></video><script>
+        const kind = { initDataTypes: ["keyids"], videoCapabilities: [{ contentType: 'video/webm; codecs="vp8"' }] };
+        navigator.requestMediaKeySystemAccess("org.w3.clearkey", [kind]).then(async found => {
+          const video = document.querySelector("video");
+          await video.setMediaKeys(await found.createMediaKeys());
+          video.src = "clip.webm";
+        });</script>""",
     "none": "<p>Nothing to see.</p>",
 }
 # Pages of calls let nothing in: no frames, no workers; and they are isolated, so that threads can share memory.
@@ -418,7 +425,10 @@ def test_memory_stays_as_it_is(visit: Callable) -> None:
 
 @needs_runtime
 @pytest.mark.heavy
-@pytest.mark.parametrize(("page", "sentence"), [("foreign", "from another site"), ("none", "No video plays")])
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [("foreign", "from another site"), ("protected", "is protected"), ("none", "No video plays")],
+)
 def test_what_cannot_be_sharpened_is_left_alone_with_a_sentence(
     visit: Callable, page: str, sentence: str
 ) -> None:
