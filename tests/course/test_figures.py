@@ -42,6 +42,10 @@ POINTS = {
     "a teacher with a name at the very edge": (9000.0, 31.2),
 }
 BUDGETS = {"30 FPS": 33.3, "60 FPS": 16.7}
+ANSWERS = {
+    "the input": {"hr": 0.1, "structure": 0.2, "loss": 0.3},
+    "the original": {"hr": 0.0, "structure": 0.4, "loss": 0.4},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +117,10 @@ EVERY = {
             for severity in ("mild", "medium", "severe")
         ]
     ),
+    "grid": lambda: figures.grid(
+        {f"place {n}": pictures(5, 40, 40) for n in range(3)}, {"place 1": {"picture 2": "30.1 dB"}}, LONG
+    ),
+    "terms": lambda: figures.terms({name: ANSWERS for name in ("fidelity", "perceptual")}, LONG),
     "bars": lambda: figures.bars({"a": 8.0, LONG: 2000.0, "c": 31.0}, "ms", BUDGETS, True, LONG),
     "tradeoff": lambda: figures.tradeoff(POINTS, "ms", "dB", LONG, BUDGETS),
     "tradeoff of one point": lambda: figures.tradeoff({"call": (30.0, 32.0)}, "ms", "dB"),
@@ -329,7 +337,43 @@ def test_colours_are_those_of_okabe_and_ito() -> None:
     (axis,) = figures.bars({"a": 1.0, "b": 2.0}, "ms", BUDGETS).axes
     used = {to_hex(bar.get_facecolor()).upper() for bar in axis.patches}
     used |= {to_hex(line.get_color()).upper() for line in axis.lines}
-    assert len(used) == 3 and used <= published
+    assert len(used) == 2 and used <= published  # both budgets have one colour, here as everywhere
+    _, axis = plt.subplots()
+    figures.budget_lines(axis)
+    assert {to_hex(line.get_color()).upper() for line in axis.lines} < used
+    assert len({line.get_linestyle() for line in axis.lines}) == 2  # in print, the strokes tell them apart
+
+
+def test_a_grid_has_a_row_for_each_place_and_a_column_for_each_method() -> None:
+    shown = {place: pictures(3, 40, 40) for place in ("face", "lettering")}
+    figure = figures.grid(shown, {"lettering": {"picture 1": "30.1 dB"}})
+    axes = np.array(figure.axes).reshape(2, 3)
+    for line, row in zip(axes, shown.values(), strict=True):
+        assert all(
+            np.array_equal(axis.images[0].get_array(), row[f"picture {n}"]) for n, axis in enumerate(line)
+        )
+    assert [line[0].get_ylabel() for line in axes] == ["face", "lettering"]
+    assert axes[0, 1].get_title() == "picture 1\n" and axes[1, 1].get_title() == "30.1 dB"
+    with pytest.raises(KdsharpError, match="'lettering' lacks a picture"):
+        figures.grid({"face": pictures(2), "lettering": pictures(1)})
+
+
+def test_the_terms_of_a_loss_add_up() -> None:
+    (axis,) = figures.terms({"fidelity": ANSWERS}).axes
+    ends = {round(bar.get_x() + bar.get_width(), 6) for bar in axis.patches}
+    assert {row["loss"] for row in ANSWERS.values()} <= ends
+    assert len({bar.get_hatch() for bar in axis.patches}) == 2  # told apart in print
+    with pytest.raises(KdsharpError, match="at least one answer"):
+        figures.terms({})
+
+
+def test_what_is_enlarged_below_fits_a_screen() -> None:
+    shown = pictures(3, 512, 512)
+    for figure in (
+        figures.side_by_side(shown, (8, 6, 96), title="all of them"),
+        figures.grid({"a": shown, "b": shown}),
+    ):
+        assert figure.get_figheight() * 96 <= 650
 
 
 @pytest.mark.heavy

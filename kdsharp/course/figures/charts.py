@@ -4,7 +4,15 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kdsharp.course.figures.style import COLOURS, canvas, logarithmic_x, points, styled, wrapped
+from kdsharp.course.figures.style import (
+    COLOURS,
+    budget_lines,
+    canvas,
+    logarithmic_x,
+    points,
+    styled,
+    wrapped,
+)
 
 
 def bars(
@@ -21,10 +29,7 @@ def bars(
     with canvas(9.0, height, title) as (figure, (axis,)):
         drawn = axis.barh(names, list(values.values()), color=COLOURS[0])
         axis.bar_label(drawn, fmt="%.4g", padding=3)
-        for number, (name, value) in enumerate((lines or {}).items()):
-            axis.axvline(
-                value, color=COLOURS[1 + number % 6], linestyle=("--", ":", "-.")[number % 3], label=name
-            )
+        budget_lines(axis, lines or {})
         if lines:
             figure.legend(loc="outside lower left", ncols=min(4, len(lines)))
         axis.margins(x=0.15)
@@ -76,7 +81,7 @@ def _gains(axis: Axes, student: str, rows: list[dict], size: float) -> None:
         each = row.get("worth_db_each", [])
         axis.plot(each, [height] * len(each), ".", color=COLOURS[number], alpha=0.6)
         deviation = row["psnr_y_sd" if row["variant"] == variants[0] else "worth_db_sd"]
-        axis.errorbar(row["worth_db"], height, xerr=deviation, fmt="o", capsize=4, **look)
+        axis.errorbar(row["worth_db"], height, xerr=deviation, fmt="osD^v"[number % 5], capsize=4, **look)
     axis.axvline(0, color="0.3", linestyle="--", linewidth=1)
     costs = {row["variant"]: row for row in rows}
     for place, variant in enumerate(variants):

@@ -5,7 +5,14 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kdsharp.course.figures.style import COLOURS, THREAD, canvas, logarithmic_x
+from kdsharp.course.figures.style import (
+    BUDGET_COLOUR,
+    COLOURS,
+    THREAD,
+    budget_lines,
+    canvas,
+    logarithmic_x,
+)
 from kdsharp.errors import KdsharpError
 
 
@@ -34,7 +41,8 @@ def tradeoff(
             )
     with canvas(9.0, 5.0, title) as (figure, (axis,)):
         for number, (cost, quality) in enumerate(points.values()):
-            axis.scatter(cost, quality, s=45, color=COLOURS[number % len(COLOURS)], zorder=3)
+            look = {"color": COLOURS[number % len(COLOURS)], "marker": "osD^vPX"[number % 7]}
+            axis.scatter(cost, quality, s=45, zorder=3, **look)
         axis.margins(0.15)
         if logarithmic:
             logarithmic_x(axis)
@@ -43,15 +51,15 @@ def tradeoff(
         if budgets:  # their names stand above the points
             low, high = axis.get_ylim()
             axis.set_ylim(low, high + 0.12 * (high - low))
-        marks = [_budget(axis, name, value) for name, value in (budgets or {}).items()]
-        _place(axis, points, [artist for pair in marks for artist in pair])
+        budget_lines(axis, budgets or {})
+        marks = [*axis.lines, *(_named(axis, name, value) for name, value in (budgets or {}).items())]
+        _place(axis, points, marks)
     return figure
 
 
-def _budget(axis: Axes, name: str, value: float) -> list[Artist]:
-    """A dashed line at `value` and its name beside the upper end."""
-    line = axis.axvline(value, color=COLOURS[3], linestyle="--", linewidth=1.2, zorder=1)
-    text = axis.annotate(
+def _named(axis: Axes, name: str, value: float) -> Artist:
+    """The name of the budget at `value`, beside the upper end of its line."""
+    return axis.annotate(
         name,
         (value, 1),
         xycoords=axis.get_xaxis_transform(),
@@ -60,10 +68,9 @@ def _budget(axis: Axes, name: str, value: float) -> list[Artist]:
         rotation=90,
         ha="right",
         va="top",
-        color=COLOURS[3],
+        color=BUDGET_COLOUR,
         in_layout=False,
     )
-    return [line, text]
 
 
 def _place(axis: Axes, points: dict[str, tuple[float, float]], marks: list[Artist]) -> None:

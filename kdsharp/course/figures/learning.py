@@ -32,6 +32,7 @@ _TERMS = {
     "perceptual": (COLOURS[1], ":"),
     "features": (COLOURS[1], "--"),
 }
+_HATCHES = ("", "//", "..", "xx")
 _NO_TERMS = ("step", "lr", "val_psnr")  # what else stands in a row
 
 
@@ -103,6 +104,29 @@ def learning(
         axis.grid(alpha=0.3)
         _name_ends(axis)
     return figure
+
+
+def terms(answers: dict[str, dict[str, dict[str, float]]], title: str = "") -> Figure:
+    """How much each term weighs in the loss of several answers to one batch: a panel of stacked bars per student.
+
+    `answers` are what `distill.losses.distillation_loss` returns, by the answer's name, by the student's name. Hatched
+    as well as coloured, to be told apart in print. Raises KdsharpError without an answer.
+    """
+    if not answers or not all(answers.values()):
+        raise KdsharpError("There is nothing to show: give the terms of at least one answer.")
+    with canvas(MAX_WIDTH, 3.0, title, columns=len(answers)) as (_, axes):
+        for axis, (student, rows) in zip(axes, answers.items(), strict=True):
+            left = np.zeros(len(rows))
+            names = [name for name in next(iter(rows.values())) if name != "loss"]
+            for place, name in enumerate(names):
+                sizes = np.array([float(row[name]) for row in rows.values()])
+                look = {"color": _TERMS.get(name, (COLOURS[place % 6],))[0], "hatch": _HATCHES[place % 4]}
+                axis.barh(list(rows), sizes, 0.6, left, edgecolor="white", label=name, **look)
+                left += sizes
+            axis.invert_yaxis()
+            axis.set(xlabel="weighted loss", title=student, xlim=(0, 1.4 * left.max()))
+            axis.legend(loc="center right")
+    return axes[0].figure
 
 
 def _looks(row: dict) -> dict[str, tuple[str, str]]:

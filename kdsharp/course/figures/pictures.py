@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from kdsharp import data
-from kdsharp.course.figures.style import COLOURS, MAX_WIDTH, styled, wrapped
+from kdsharp.course.figures.style import COLOURS, MAX_HEIGHT, MAX_WIDTH, points, styled, wrapped
 from kdsharp.degradation import Degraded
 from kdsharp.errors import KdsharpError
 
@@ -103,17 +103,13 @@ def _picture_grid(
     """
     columns = _columns(len(names), most)
     width = min(MAX_WIDTH, _PICTURE_INCHES * columns)
-    panel = width / columns - _GAP
+    inches = _heights(names, aspects, doubled, title, columns, width)[1]
+    if inches > MAX_HEIGHT:  # narrower, but not so narrow that the pictures show nothing
+        width = max(0.75, MAX_HEIGHT / inches) * width
+    heights, inches = _heights(names, aspects, doubled, title, columns, width)
     with styled(width) as size:
-        names = [wrapped(name, panel, size + 1) for name in names]
+        names = [wrapped(name, width / columns - _GAP, size + 1) for name in names]
         title = wrapped(title, 0.95 * width, size + 2, "bold")
-        heights, inches = [], (size + 2) / 50 * len(title.splitlines())
-        for start in range(0, len(names), columns):
-            # The tallest picture of a row sets its height; one taller than 1.5 times its width shrinks instead.
-            tallest = min(1.5, max(aspects[start : start + columns]))
-            lines = max(len(name.splitlines()) for name in names[start : start + columns])
-            heights += [tallest] + [1.0] * doubled
-            inches += panel * (tallest + doubled) + (size + 1) / 50 * lines + 0.15 * (1 + doubled)
         figure, axes = plt.subplots(
             len(heights),
             columns,
@@ -135,6 +131,22 @@ def _picture_grid(
         if title:
             figure.suptitle(title)
     return figure, above[: len(names)], below[: len(names)]
+
+
+def _heights(
+    names: list[str], aspects: list[float], doubled: bool, title: str, columns: int, width: float
+) -> tuple[list[float], float]:
+    """Of a grid of `width` inches: the rows' heights as shares of a column's width, and all of it in inches."""
+    panel, size = width / columns - _GAP, points(width)
+    heights, inches = [], (size + 2) / 50 * len(wrapped(title, 0.95 * width, size + 2, "bold").splitlines())
+    for start in range(0, len(names), columns):
+        # The tallest picture of a row sets its height; one taller than 1.5 times its width shrinks instead.
+        tallest = min(1.5, max(aspects[start : start + columns]))
+        row = [wrapped(name, panel, size + 1) for name in names[start : start + columns]]
+        lines = max(len(name.splitlines()) for name in row)
+        heights += [tallest] + [1.0] * doubled
+        inches += panel * (tallest + doubled) + (size + 1) / 50 * lines + 0.15 * (1 + doubled)
+    return heights, inches
 
 
 def _columns(count: int, most: int) -> int:

@@ -25,6 +25,10 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 CHARACTERS = {"alone": "#7F7F7F", "fidelity": COLOURS[0], "perceptual": COLOURS[1]}
 NOTHING = "doing nothing"
 MAX_WIDTH = 10.0  # inches; what is wider only gets smaller type in a notebook
+MAX_HEIGHT = 6.4  # inches: with a notebook's bars, a laptop's screen holds 620 pixels
+# What a budget of time looks like: one colour everywhere, the tighter one with the shorter strokes.
+BUDGETS = {"30 FPS": 1000 / 30, "60 FPS": 1000 / 60}  # milliseconds for a frame
+BUDGET_COLOUR, BUDGET_STYLES = COLOURS[3], ("--", ":", "-.")
 SHOWN_WIDTH = 900 / 96  # inches: 900 pixels of a notebook's page
 MIN_POINTS = 9.0  # the smallest type, as shown
 # Ties a name to a point that it could not stand beside.
@@ -165,3 +169,10 @@ def nothing_line(axis: Axes, value: float) -> None:
     axis.axhline(value, color=COLOURS[6], linewidth=1)
     place = {"xycoords": axis.get_yaxis_transform(), "textcoords": "offset points"}
     axis.annotate(NOTHING, (1, value), (-2, 3), ha="right", **place)
+
+
+def budget_lines(axis: Axes, budgets: dict[str, float] = BUDGETS, across: bool = False) -> None:
+    """A line for each budget (milliseconds, say) at its place on the x axis (or the y axis: `across`), for a legend."""
+    draw = axis.axhline if across else axis.axvline
+    for (name, value), style in zip(budgets.items(), itertools.cycle(BUDGET_STYLES)):
+        draw(value, color=BUDGET_COLOUR, linestyle=style, linewidth=1.4, zorder=1, label=name)
