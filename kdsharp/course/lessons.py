@@ -66,6 +66,9 @@ def on_all_gpus(work: Callable[[str], object]) -> bool:
     return parallel.in_notebook(lambda: work(parallel.device("cuda")))
 
 
-def recorded() -> dict:
-    """What was measured about the published networks, in hours that no notebook has: figures/results.json."""
-    return files.read_json(files.results_file())
+def recorded(name: str = "results") -> dict:
+    """What was measured about the published networks, in hours that no notebook has: figures/results.json.
+
+    `calls` gives figures/calls.json, calls in real codecs.
+    """
+    return files.read_json(files.results_file(name))

@@ -58,10 +58,13 @@ def checkpoints_dir() -> Path:
     return beside if beside.is_dir() else _PACKAGE / "checkpoints"
 
 
-def results_file() -> Path:
-    """What was measured about the published networks: in figures/ of a checkout, inside the package from a wheel."""
-    beside = _PACKAGE.parent / "figures" / "results.json"
-    return beside if beside.is_file() else _PACKAGE / "results.json"
+def results_file(name: str = "results") -> Path:
+    """What was measured about the published networks: in figures/ of a checkout, inside the package from a wheel.
+
+    `name` is `results` or `calls`: the files that a wheel takes along (pyproject.toml).
+    """
+    beside = _PACKAGE.parent / "figures" / f"{name}.json"
+    return beside if beside.is_file() else _PACKAGE / f"{name}.json"
 
 
 def assets_dir() -> Path | None:

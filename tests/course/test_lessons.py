@@ -77,3 +77,13 @@ def test_a_recipe_changed_by_hand_has_a_folder_of_its_own(capsys: pytest.Capture
 def test_what_was_recorded_names_the_published_students() -> None:
     rows = course.recorded()["calls"]
     assert {"call-s", "call-m"} <= {row["method"] for row in rows}
+
+
+def test_calls_in_codecs_are_what_the_card_says() -> None:
+    """The table of checkpoints/call-s.md, and a wheel takes the file along."""
+    means = {row["method"]: row for row in course.recorded("calls")["means"]}
+    assert round(means["call-s"]["gain_db"], 2) == 0.95 and round(means["call-s"]["text"], 2) == 0.38
+    assert (
+        '"figures/calls.json" = "kdsharp/calls.json"'
+        in (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
+    )
