@@ -79,11 +79,12 @@ def test_what_was_recorded_names_the_published_students() -> None:
     assert {"call-s", "call-m"} <= {row["method"] for row in rows}
 
 
-def test_calls_in_codecs_are_what_the_card_says() -> None:
-    """The table of checkpoints/call-s.md, and a wheel takes the file along."""
-    means = {row["method"]: row for row in course.recorded("calls")["means"]}
-    assert round(means["call-s"]["gain_db"], 2) == 0.95 and round(means["call-s"]["text"], 2) == 0.38
-    assert (
-        '"figures/calls.json" = "kdsharp/calls.json"'
-        in (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
-    )
+def test_calls_in_codecs_are_recorded_and_go_into_a_wheel() -> None:
+    recorded = course.recorded("calls")
+    means = {row["method"]: row for row in recorded["means"]}
+    gains = [row["gain_db"] for row in recorded["rows"] if row["method"] == "call-s"]
+    assert len(gains) == means["call-s"]["calls"] >= 12
+    assert means["call-s"]["gain_db"] == pytest.approx(np.mean(gains))
+    assert all(means["call-s"][key] > 0 for key in ("H.264", "VP8", "VP9", "AV1", "people", "text"))
+    project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    assert '"figures/calls.json" = "kdsharp/calls.json"' in project.read_text()
