@@ -25,7 +25,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 CHARACTERS = {"alone": "#7F7F7F", "fidelity": COLOURS[0], "perceptual": COLOURS[1]}
 NOTHING = "doing nothing"
 MAX_WIDTH = 10.0  # inches; what is wider only gets smaller type in a notebook
-MAX_HEIGHT = 6.4  # inches: with a notebook's bars, a laptop's screen holds 620 pixels
+MAX_HEIGHT = 6.0  # inches, of which a notebook makes 100 pixels each: a laptop shows 620 below its bars
 # What a budget of time looks like: one colour everywhere, the tighter one with the shorter strokes.
 BUDGETS = {"30 FPS": 1000 / 30, "60 FPS": 1000 / 60}  # milliseconds for a frame
 BUDGET_COLOUR, BUDGET_STYLES = COLOURS[3], ("--", ":", "-.")
@@ -175,4 +175,4 @@ def budget_lines(axis: Axes, budgets: dict[str, float] = BUDGETS, across: bool =
     """A line for each budget (milliseconds, say) at its place on the x axis (or the y axis: `across`), for a legend."""
     draw = axis.axhline if across else axis.axvline
     for (name, value), style in zip(budgets.items(), itertools.cycle(BUDGET_STYLES)):
-        draw(value, color=BUDGET_COLOUR, linestyle=style, linewidth=1.4, zorder=1, label=name)
+        draw(value, color=BUDGET_COLOUR, linestyle=style, linewidth=1.4, zorder=2, label=name)
