@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_CODE_CELLS = 25
 MAX_LINES = 15
 MAX_COLUMNS = 88
+MAX_WORDS = 4000  # twenty minutes of reading, 200 words a minute
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name})"
@@ -43,6 +44,7 @@ _BADGE_SHAPE = re.compile(
     r"\[!\[Open in Colab\]\([^)]*\)\]"
     r"\(https://colab\.research\.google\.com/github/[^/)]+/[^/)]+/blob/[^/)]+/notebooks/(?P<name>[^)]*)\)"
 )
+_NOT_READ = re.compile(r"^```.*?^```|<!--.*?-->", re.DOTALL | re.MULTILINE)  # code is, but not at that pace
 _FENCED = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _TOOLBOX = "kdsharp.course"
 
@@ -94,9 +96,19 @@ def problems(notebook: NotebookNode, name: str, url: str) -> list[str]:
             found.append(f"code cell {number} is empty")
         if cell.outputs or cell.execution_count is not None:
             found.append(f"code cell {number} has outputs (run with --fix)")
+    if (words := words_of(notebook)) > MAX_WORDS:
+        found.append(
+            f"{words} words of text, more than {MAX_WORDS}: that is no longer twenty minutes of reading"
+        )
     if "widgets" in notebook.metadata:
         found.append("widget state is saved (run with --fix)")
     return found + long_lines(notebook) + foreign_imports(notebook)
+
+
+def words_of(notebook: NotebookNode) -> int:
+    """How many words there are to read: text cells without fenced code and comments."""
+    texts = (_NOT_READ.sub("", cell.source) for cell in notebook.cells if cell.cell_type == "markdown")
+    return sum(len(text.split()) for text in texts)
 
 
 def code_of(notebook: NotebookNode) -> Iterator[tuple[int, str]]:

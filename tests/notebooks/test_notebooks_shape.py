@@ -64,6 +64,7 @@ def test_a_good_notebook_has_no_problems() -> None:
         (lambda cells: cells.append(new_code_cell("")), "empty"),
         (lambda cells: cells.append(new_code_cell("#" * 89)), "cell 4 has a line of 89 columns"),
         (lambda cells: cells.append(solution("#" * 89)), "cell 4 has a line of 89 columns"),
+        (lambda cells: cells.append(new_markdown_cell("word " * 4000)), "twenty minutes of reading"),
         (lambda cells: cells.append(new_code_cell("%matplotlib inline")), "not Python"),
         (
             lambda cells: cells.append(new_code_cell("1", outputs=[new_output("stream", text="x")])),
@@ -75,6 +76,16 @@ def test_each_fault_is_named(spoil, sentence: str) -> None:
     notebook = well_shaped()
     spoil(notebook.cells)
     assert any(sentence in problem for problem in notebooks.problems(notebook, "05_x.ipynb", URL))
+
+
+def test_code_and_comments_are_not_read() -> None:
+    notebook = well_shaped()
+    before = notebooks.words_of(notebook)
+    notebook.cells += [solution("x = 1\n" * 4000), new_markdown_cell(f"two words <!-- {'word ' * 4000} -->")]
+    assert (
+        notebooks.words_of(notebook) == before + 4
+    )  # two, and the solution's <details><summary> and its end
+    assert notebooks.problems(notebook, "05_x.ipynb", URL) == []
 
 
 @pytest.mark.parametrize(
