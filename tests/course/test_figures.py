@@ -122,6 +122,12 @@ EVERY = {
     ),
     "terms": lambda: figures.terms({name: ANSWERS for name in ("fidelity", "perceptual")}, LONG),
     "bars": lambda: figures.bars({"a": 8.0, LONG: 2000.0, "c": 31.0}, "ms", BUDGETS, True, LONG),
+    "lines": lambda: figures.lines(
+        {LONG[:40]: {1.5: 30.0, 2: 29.0}, "b": {1.5: 30.0, 2: 29.1}}, "shrink", "dB", LONG
+    ),
+    "lines of formulas": lambda: figures.lines(
+        {name: {n / 50: n * factor for n in range(51)} for factor, name in enumerate("abc", 1)}, "x", "loss"
+    ),
     "tradeoff": lambda: figures.tradeoff(POINTS, "ms", "dB", LONG, BUDGETS),
     "tradeoff of one point": lambda: figures.tradeoff({"call": (30.0, 32.0)}, "ms", "dB"),
 }
@@ -160,16 +166,31 @@ def test_the_readers_own_settings_stay_and_do_not_matter(make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "columns"), [(1, 1), (2, 2), (4, 4), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3), (10, 4)]
+    ("count", "columns", "zoomed"),
+    [(1, 1, 1), (2, 2, 2), (4, 4, 4), (5, 5, 5), (6, 3, 6), (7, 4, 4), (8, 4, 4), (9, 5, 5), (10, 5, 5)],
 )
-def test_pictures_wrap_to_rows_of_at_most_four(count: int, columns: int) -> None:
-    shown = pictures(count)
+def test_pictures_wrap_to_full_rows(count: int, columns: int, zoomed: int) -> None:
+    for zoom, expected in ((None, columns), ((8, 6, 16), zoomed)):
+        figure = figures.side_by_side(pictures(count), zoom)
+        figure.draw_without_rendering()
+        whole = [axis for axis in figure.axes if axis.get_title()]
+        assert len({round(axis.get_position().x0, 2) for axis in whole}) == expected
+
+
+@pytest.mark.parametrize("zoom", [None, (8, 6, 16)])
+def test_pictures_are_not_taller_than_a_screen(zoom) -> None:
+    for count in range(1, 11):
+        figure = figures.side_by_side(pictures(count, 90, 90), zoom, {"picture 0": "dB"}, "A title")
+        assert figure.get_figheight() <= 6.2 and figure.get_figwidth() >= min(4.75, 2 * count), count
+
+
+def test_pictures_have_their_names_captions_and_title() -> None:
+    count, shown = 4, pictures(4)
     figure = figures.side_by_side(shown, (8, 6, 16), {"picture 0": "31.00 dB"}, "all of them")
     figure.draw_without_rendering()
     assert len(figure.axes) == 2 * count
     drawn = {axis.get_title().split("\n")[0]: axis for axis in figure.axes if axis.get_title()}
     assert list(drawn) == list(shown)
-    assert len({round(axis.get_position().x0, 2) for axis in drawn.values()}) == columns
     assert drawn["picture 0"].get_title() == "picture 0\n31.00 dB"
     assert "all of them" in lettering(figure)
 
@@ -213,6 +234,20 @@ def test_pictures_of_several_shapes_have_their_names_on_one_line() -> None:
     figure.draw_without_rendering()
     first, second = (axis.title.get_window_extent().y0 for axis in figure.axes)
     assert first == pytest.approx(second, abs=1)
+
+
+def test_lines_stay_apart_without_colour() -> None:
+    values = {name: {1.5: number, 2.0: number + 1} for number, name in enumerate(("30", "50", "70", "90"))}
+    (axis,) = figures.lines(values, "shrink", "dB").axes
+    assert [dict(zip(*line.get_data(), strict=True)) for line in axis.lines] == list(values.values())
+    assert len({line.get_marker() for line in axis.lines}) == 4
+    curves = {name: {n / 20: 1.0 for n in range(21)} for name in "abc"}
+    assert len({line.get_linestyle() for line in figures.lines(curves, "x", "y").axes[0].lines}) == 3
+
+
+def test_equal_weights_are_a_bright_kernel() -> None:
+    (shown,) = (axis.images[0] for axis in figures.kernels_grid(torch.full((1, 5, 5), 1 / 25)).axes[:1])
+    assert np.allclose(shown.norm(shown.get_array()), 1)
 
 
 def test_each_term_of_the_loss_has_its_own_colour_and_line() -> None:

@@ -3,7 +3,7 @@
 Every function returns a matplotlib Figure; pictures are `uint8` RGB (H, W, 3).
 """
 
-from kdsharp.course.figures.charts import ablation, bars
+from kdsharp.course.figures.charts import ablation, bars, lines
 from kdsharp.course.figures.costs import tradeoff
 from kdsharp.course.figures.film import film
 from kdsharp.course.figures.grid import grid
@@ -27,6 +27,7 @@ __all__ = [
     "grid",
     "kernels_grid",
     "learning",
+    "lines",
     "save",
     "score_card",
     "side_by_side",

@@ -1,4 +1,4 @@
-"""Bars, and means with their deviations."""
+"""Bars, lines, and means with their deviations."""
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -9,10 +9,14 @@ from kdsharp.course.figures.style import (
     budget_lines,
     canvas,
     logarithmic_x,
+    name_ends,
     points,
     styled,
     wrapped,
 )
+from kdsharp.errors import KdsharpError
+
+_MARKERS = "osD^vP"  # lines stay apart without colour
 
 
 def bars(
@@ -22,7 +26,7 @@ def bars(
     logarithmic: bool = False,
     title: str = "",
 ) -> Figure:
-    """Horizontal bars with their values; `lines` are labelled vertical marks (60 FPS, say)."""
+    """Horizontal bars with their values; `lines` are labelled vertical marks (60 FPS, say), each of another style."""
     size = points(9.0)
     names = [wrapped(name, 3.0, size) for name in values]
     height = 1.5 + sum(0.2 + 0.2 * len(name.splitlines()) for name in names)
@@ -37,6 +41,29 @@ def bars(
             logarithmic_x(axis)
         axis.invert_yaxis()
         axis.set_xlabel(unit)
+    return figure
+
+
+def lines(values: dict[str, dict[float, float]], x: str, y: str, title: str = "") -> Figure:
+    """A line for each name, with a marker of its own and the name at its end; `values` are {name: {x: y}}.
+
+    Many points, as of a formula, have no markers: their lines are dashed and dotted instead.
+    """
+    if not values:
+        raise KdsharpError("There is nothing to show: give at least one line.")
+    with canvas(9.0, 3.8, title) as (figure, (axis,)):
+        for number, (name, points_) in enumerate(values.items()):
+            places, heights = zip(*sorted(points_.items()), strict=True)
+            few = len(places) <= 12
+            look = (
+                {"marker": _MARKERS[number % 6]} if few else {"linestyle": ("-", "--", ":", "-.")[number % 4]}
+            )
+            axis.plot(places, heights, color=COLOURS[number % len(COLOURS)], label=name, **look)
+            if few:
+                axis.set_xticks(places)
+        axis.set(xlabel=x, ylabel=y)
+        axis.grid(alpha=0.3)
+        name_ends(axis)
     return figure
 
 

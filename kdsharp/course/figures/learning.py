@@ -1,8 +1,6 @@
 """Curves of a training: the loss, its terms, and the validation; and of several students beside each other."""
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -10,9 +8,9 @@ from kdsharp.course.figures.style import (
     COLOURS,
     MAX_WIDTH,
     NOTHING,
-    THREAD,
     canvas,
     colours_of,
+    name_ends,
     nothing_line,
     plain_numbers,
 )
@@ -64,7 +62,7 @@ def curves(history: list[dict], title: str = "", nothing: float | None = None) -
         for axis in (left, right):
             axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axis.grid(alpha=0.3)
-        _name_ends(left)
+        name_ends(left)
     return figure
 
 
@@ -102,7 +100,7 @@ def learning(
         axis.set(xlabel="step", ylabel="gain over doing nothing, dB (PSNR)", xlim=(0, last))
         axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axis.grid(alpha=0.3)
-        _name_ends(axis)
+        name_ends(axis)
     return figure
 
 
@@ -134,29 +132,3 @@ def _looks(row: dict) -> dict[str, tuple[str, str]]:
     others = [name for name in row if name not in (*_TERMS, *_NO_TERMS)]
     free = {name: (COLOURS[number % 6], "-") for number, name in enumerate(others)}
     return {name: look for name, look in _TERMS.items() if name in row} | free
-
-
-def _name_ends(axis: Axes) -> None:
-    """Names right of the axes, each tied to the last point of its line, as near to it as the others allow."""
-    axis.figure.draw_without_rendering()  # settles the layout, of which only the width changes by the names
-    pixels = axis.get_window_extent().height
-    gap = 1.3 * matplotlib.rcParams["font.size"] * axis.figure.dpi / 72 / pixels
-    ends = {line: axis.transData.transform(line.get_xydata()[-1])[1] for line in axis.lines}
-    lines = sorted(ends, key=ends.get)
-    heights = [(ends[line] - axis.get_window_extent().y0) / pixels for line in lines]
-    for place in range(1, len(lines)):
-        heights[place] = max(heights[place], heights[place - 1] + gap)
-    highest = 1.0
-    for place in reversed(range(len(lines))):
-        heights[place] = min(heights[place], highest)
-        highest = heights[place] - gap
-    for line, height in zip(lines, heights, strict=True):
-        axis.text(1.07, height, line.get_label(), transform=axis.transAxes, va="center")
-        axis.annotate(
-            "",
-            line.get_xydata()[-1],
-            xytext=(1.06, height),
-            textcoords="axes fraction",
-            annotation_clip=False,
-            arrowprops=THREAD | {"color": line.get_color(), "linewidth": 1},
-        )

@@ -1,6 +1,5 @@
 """Pictures side by side, with what to look at enlarged; the stages of a degradation, and blur kernels."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -9,12 +8,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from kdsharp import data
-from kdsharp.course.figures.style import COLOURS, MAX_HEIGHT, MAX_WIDTH, points, styled, wrapped
+from kdsharp.course.figures.rows import picture_grid
+from kdsharp.course.figures.style import COLOURS
 from kdsharp.degradation import Degraded
 from kdsharp.errors import KdsharpError
 
-_PICTURE_INCHES = 4.0
-_GAP = 0.1  # inches beside a picture
 _SQUARE = COLOURS[1]
 
 
@@ -24,15 +22,19 @@ def side_by_side(
     captions: dict[str, str] | None = None,
     title: str = "",
 ) -> Figure:
-    """Pictures in rows of at most four, and below each the square `zoom` = (top, left, side) of it, enlarged.
+    """Pictures in rows of at most five, and below each the square `zoom` = (top, left, side) of it, enlarged.
 
     `zoom` is in pixels of the last picture; smaller pictures are zoomed at the same relative place. `captions`
     add a line (PSNR, say) under a picture's name.
     """
     _need_pictures(images)
     names = [_named(name, captions) for name in images]
-    figure, above, below = _picture_grid(
-        names, [picture.shape[0] / picture.shape[1] for picture in images.values()], bool(zoom), title
+    figure, above, below = picture_grid(
+        names,
+        [picture.shape[0] / picture.shape[1] for picture in images.values()],
+        bool(zoom),
+        title,
+        most=6 if zoom else 5,
     )
     reference = list(images.values())[-1]
     for axis, image in zip(above, images.values(), strict=True):
@@ -59,7 +61,7 @@ def close_up(
     names = [whole] + [_named(name, captions) for name in images]
     reference = list(images.values())[-1]
     aspects = [reference.shape[0] / reference.shape[1]] + [1.0] * len(images)
-    figure, axes, _ = _picture_grid(names, aspects, False, "")
+    figure, axes, _ = picture_grid(names, aspects, False, "")
     axes[0].imshow(reference, interpolation="nearest")
     _mark(axes[0], zoom)
     for axis, image in zip(axes[1:], images.values(), strict=True):
@@ -76,7 +78,7 @@ def stages(degraded: Degraded, side: int | None = None, title: str = "") -> Figu
     if side:
         shown = [data.centre(picture, max(1, round(side * len(picture) / largest))) for picture in shown]
     names = [f"{name}\n{picture.shape[1]}x{picture.shape[0]}" for name, picture in pictures.items()]
-    figure, axes, _ = _picture_grid(names, [part.shape[0] / part.shape[1] for part in shown], False, title)
+    figure, axes, _ = picture_grid(names, [part.shape[0] / part.shape[1] for part in shown], False, title)
     for axis, part in zip(axes, shown, strict=True):
         axis.imshow(part, interpolation="nearest")
     return figure
@@ -85,75 +87,13 @@ def stages(degraded: Degraded, side: int | None = None, title: str = "") -> Figu
 def kernels_grid(kernels: torch.Tensor, names: list[str] | None = None) -> Figure:
     """Blur kernels (N, K, K) above their frequency responses (dark blue keeps nothing, yellow everything)."""
     names = names or [f"kernel {number}" for number in range(1, len(kernels) + 1)]
-    figure, above, below = _picture_grid(names, [1.0] * len(kernels), True, "", most=6)
+    figure, above, below = picture_grid(names, [1.0] * len(kernels), True, "", most=6)
     for axis, lower, kernel in zip(above, below, kernels, strict=True):
-        axis.imshow(kernel, cmap="magma")
+        axis.imshow(kernel, cmap="magma", vmin=min(0.0, float(kernel.min())))  # equal weights are not black
         response = torch.fft.fftshift(torch.fft.fft2(kernel, s=(64, 64)).abs())
         lower.imshow(response, cmap="viridis", vmin=0, vmax=1)
         lower.set_xlabel("its spectrum")
     return figure
-
-
-def _picture_grid(
-    names: list[str], aspects: list[float], doubled: bool, title: str, most: int = 4
-) -> tuple[Figure, list[Axes], list[Axes]]:
-    """Empty axes for named pictures of `aspects` (height by width) in rows of at most `most`, and what is below.
-
-    `doubled` adds square axes below each picture (for its enlargement); the second list is empty without.
-    """
-    columns = _columns(len(names), most)
-    width = min(MAX_WIDTH, _PICTURE_INCHES * columns)
-    inches = _heights(names, aspects, doubled, title, columns, width)[1]
-    if inches > MAX_HEIGHT:  # narrower, but not so narrow that the pictures show nothing
-        width = max(0.75, MAX_HEIGHT / inches) * width
-    heights, inches = _heights(names, aspects, doubled, title, columns, width)
-    with styled(width) as size:
-        names = [wrapped(name, width / columns - _GAP, size + 1) for name in names]
-        title = wrapped(title, 0.95 * width, size + 2, "bold")
-        figure, axes = plt.subplots(
-            len(heights),
-            columns,
-            figsize=(width, inches),
-            height_ratios=heights,
-            squeeze=False,
-            layout="compressed",
-        )
-        step = 1 + doubled
-        above = list(axes[::step].flat)
-        below = list(axes[1::step].flat) if doubled else []
-        for axis in axes.flat:
-            axis.set(xticks=[], yticks=[], anchor="N")  # names of a row on one line, whatever the shapes
-            axis.spines[:].set_visible(False)
-        for axis in [*above[len(names) :], *below[len(names) :]]:
-            axis.remove()
-        for axis, name in zip(above, names, strict=False):
-            axis.set_title(name)
-        if title:
-            figure.suptitle(title)
-    return figure, above[: len(names)], below[: len(names)]
-
-
-def _heights(
-    names: list[str], aspects: list[float], doubled: bool, title: str, columns: int, width: float
-) -> tuple[list[float], float]:
-    """Of a grid of `width` inches: the rows' heights as shares of a column's width, and all of it in inches."""
-    panel, size = width / columns - _GAP, points(width)
-    heights, inches = [], (size + 2) / 50 * len(wrapped(title, 0.95 * width, size + 2, "bold").splitlines())
-    for start in range(0, len(names), columns):
-        # The tallest picture of a row sets its height; one taller than 1.5 times its width shrinks instead.
-        tallest = min(1.5, max(aspects[start : start + columns]))
-        row = [wrapped(name, panel, size + 1) for name in names[start : start + columns]]
-        lines = max(len(name.splitlines()) for name in row)
-        heights += [tallest] + [1.0] * doubled
-        inches += panel * (tallest + doubled) + (size + 1) / 50 * lines + 0.15 * (1 + doubled)
-    return heights, inches
-
-
-def _columns(count: int, most: int) -> int:
-    """Columns for `count` pictures: `most` or one less, whichever fills the last row better without another row."""
-    if count <= most:
-        return count
-    return most - 1 if -(-count // (most - 1)) == -(-count // most) else most
 
 
 def _named(name: str, captions: dict[str, str] | None) -> str:

@@ -176,3 +176,29 @@ def budget_lines(axis: Axes, budgets: dict[str, float] = BUDGETS, across: bool =
     draw = axis.axhline if across else axis.axvline
     for (name, value), style in zip(budgets.items(), itertools.cycle(BUDGET_STYLES)):
         draw(value, color=BUDGET_COLOUR, linestyle=style, linewidth=1.4, zorder=2, label=name)
+
+
+def name_ends(axis: Axes) -> None:
+    """Names right of the axes, each tied to the last point of its line, as near to it as the others allow."""
+    axis.figure.draw_without_rendering()  # settles the layout, of which only the width changes by the names
+    pixels = axis.get_window_extent().height
+    gap = 1.3 * matplotlib.rcParams["font.size"] * axis.figure.dpi / 72 / pixels
+    ends = {line: axis.transData.transform(line.get_xydata()[-1])[1] for line in axis.lines}
+    lines = sorted(ends, key=ends.get)
+    heights = [(ends[line] - axis.get_window_extent().y0) / pixels for line in lines]
+    for place in range(1, len(lines)):
+        heights[place] = max(heights[place], heights[place - 1] + gap)
+    highest = 1.0
+    for place in reversed(range(len(lines))):
+        heights[place] = min(heights[place], highest)
+        highest = heights[place] - gap
+    for line, height in zip(lines, heights, strict=True):
+        axis.text(1.07, height, line.get_label(), transform=axis.transAxes, va="center")
+        axis.annotate(
+            "",
+            line.get_xydata()[-1],
+            xytext=(1.06, height),
+            textcoords="axes fraction",
+            annotation_clip=False,
+            arrowprops=THREAD | {"color": line.get_color(), "linewidth": 1},
+        )
