@@ -14,6 +14,7 @@ from kdsharp.course.lessons import (
     recorded,
 )
 from kdsharp.course.start import Start, begin
+from kdsharp.deploy import engines_at_hand
 from kdsharp.disk.checkpoints import find as network_file
 from kdsharp.evaluate import evaluate_student, score_card, share_of_the_way, teacher_picture
 from kdsharp.recipes import characters
@@ -26,6 +27,7 @@ __all__ = [
     "build_student",
     "characters",
     "degraded",
+    "engines_at_hand",
     "enlarged",
     "evaluate_student",
     "fixed_degradation",

@@ -457,6 +457,52 @@ def test_09_2(said: Callable[..., str]) -> None:
         assert told in said("09.2", changed, recipe)
 
 
+def test_09_3(said: Callable[..., str]) -> None:
+    draws = {
+        "a": {("cup", 0): 1.0, ("cup", 1): -0.5, ("face", 0): 2.0},
+        "b": {("cup", 0): 0.1, ("cup", 1): 0.2},
+    }
+    right = {"a": ("cup", 1), "b": ("cup", 0)}
+    for worst, told in [
+        (right, RIGHT),
+        ({"a": ("cup", 1)}, "no draw for b"),
+        (right | {"a": ("face", 0)}, "the best draw of a"),
+        (right | {"a": ("cup", 0)}, "1 of the draws of a"),
+        (right | {"b": -0.5}, "is no draw of b"),
+    ]:
+        assert told in said("09.3", worst, draws)
+
+
+def test_10_1(said: Callable[..., str], photo: np.ndarray) -> None:
+    _, received = kdsharp.degrade(photo, call(2, 70))
+    networks = {"distilled": kdsharp.unsharp, "alone": kdsharp.load_student("call-s")}
+    sharp, alone = (networks[name](received) for name in ("distilled", "alone"))
+    psnr, rgb = (
+        lambda made, channel=channel: kdsharp.psnr(made, photo, channel=channel) for channel in ("y", "rgb")
+    )
+    for ahead, told in [
+        (psnr(sharp) - psnr(alone), RIGHT),
+        (psnr(alone) - psnr(sharp), "sign is turned round"),
+        (psnr(sharp) - psnr(received), "not over the twin"),
+        (psnr(sharp), "alone: subtract"),
+        (rgb(sharp) - rgb(alone), "RGB"),
+        (0.123, "too"),
+    ]:
+        assert told in said("10.1", ahead, networks, received, photo)
+
+
+def test_10_2(said: Callable[..., str]) -> None:
+    recipe = kdsharp.preset("video-call", "quick")
+    steps = recipe.training.steps
+    for changes, told in [
+        ([f"training.steps={2 * steps}"], RIGHT),
+        ([], f"It has {steps} steps"),
+        ([f"training.steps={2 * steps}", "losses.hr=0.5"], "More than the number"),
+    ]:
+        assert told in said("10.2", kdsharp.override(recipe, changes), recipe)
+    assert "A changed recipe was asked for" in said("10.2", 2 * steps, recipe)
+
+
 def test_every_exercise_has_its_wrong_answers() -> None:
     tested = {name[5:].replace("_", ".") for name in globals() if re.fullmatch(r"test_\d\d_\d", name)}
     assert tested == set(exercises.CHECKS)

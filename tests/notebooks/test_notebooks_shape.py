@@ -40,7 +40,7 @@ def test_notebook_is_in_shape(path: Path) -> None:
 
 
 def test_the_course_is_complete() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(10)]
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(11)]
 
 
 def test_a_good_notebook_has_no_problems() -> None:

@@ -2,7 +2,7 @@
 
 A notebook calls `check("02.1", ...)` with the reader's answer and with what it takes to compute the right one. To see
 how an answer is judged, read the function of that number: 00 to 02 in `pictures`, 03 to 05 in `learning`, 06 and 07 in
-`measuring`, 08 and 09 in `in_use`. `predict` asks for a guess before a result is there, `progress` says how far the
+`measuring`, 08 to 10 in `in_use`. `predict` asks for a guess before a result is there, `progress` says how far the
 reader has come.
 """
 

@@ -1,4 +1,4 @@
-"""The exercises of notebooks 08 and 09: deployment, and other systems."""
+"""The exercises of notebooks 08 to 10: deployment, other systems, and all in one hour."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kdsharp import evaluate
-from kdsharp.course.exercises.diagnosis import Mistakes, compare, not_a_picture
+from kdsharp.course.exercises.diagnosis import Mistakes, compare, not_a_picture, slips_of_a_gain
 from kdsharp.course.exercises.engine import exercise
 from kdsharp.recipes import Recipe, preset
 
@@ -127,3 +127,46 @@ def half_teacher(changed: Recipe, recipe: Recipe) -> str | None:
         return "More than the two weights has changed."
     others = replace(changed.losses, hr=recipe.losses.hr, teacher=recipe.losses.teacher)
     return None if others == recipe.losses else "More of the losses has changed than the two weights."
+
+
+@exercise("09.3", "For each system the key of the smallest value: min(gains, key=gains.get).")
+def worst_draws(worst: dict[str, tuple], draws: dict[str, dict[tuple, float]]) -> str | None:
+    if lacking := draws.keys() - worst.keys():
+        return f"There is no draw for {', '.join(sorted(lacking))}."
+    for name, gains in draws.items():
+        place = worst[name]
+        if place not in gains:
+            return f"{place!r:.60} is no draw of {name}: the keys are a scene and a seed, as in `draws['{name}']`."
+        if gains[place] == max(gains.values()) != min(gains.values()):
+            return f"That is the best draw of {name}, and the worst was asked for."
+        if better := sum(gain < gains[place] for gain in gains.values()):
+            return f"{better} of the draws of {name} have a smaller gain than that one."
+    return None
+
+
+@exercise(
+    "10.1", "Sharpen `received` with both, and subtract the twin's PSNR from that of the distilled one."
+)
+def worth_of_the_teacher(
+    ahead: float, networks: dict[str, Callable], received: np.ndarray, hr: np.ndarray
+) -> str | None:
+    distilled, alone = (networks[name](received) for name in ("distilled", "alone"))
+
+    def mistakes() -> Mistakes:
+        yield from slips_of_a_gain(distilled, received, hr)
+        gain = evaluate.psnr(distilled, hr) - evaluate.psnr(received, hr)
+        yield gain, "That is its gain over the received frame, not over the twin."
+        colour = [evaluate.psnr(one, hr, channel="rgb") for one in (distilled, alone)]
+        yield colour[0] - colour[1], "That is the value for RGB; luma (Y) was asked for."
+
+    return compare(ahead, evaluate.psnr(distilled, hr) - evaluate.psnr(alone, hr), mistakes(), unit="dB")
+
+
+@exercise("10.2", 'kdsharp.override(recipe, [...]) takes changes such as "training.steps=2400".')
+def twice_as_long(longer: Recipe, recipe: Recipe) -> str | None:
+    if not isinstance(longer, Recipe):
+        return f"A changed recipe was asked for, and this is a {type(longer).__name__}."
+    wanted = replace(recipe, training=replace(recipe.training, steps=2 * recipe.training.steps))
+    if longer.training.steps != wanted.training.steps:
+        return f"It has {longer.training.steps} steps, and `recipe` has {recipe.training.steps}."
+    return None if longer == wanted else "More than the number of steps has changed."
