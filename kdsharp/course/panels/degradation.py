@@ -166,10 +166,11 @@ def _page(now: Result, pinned: Result | None) -> np.ndarray:
         third,
     ]
     before, after = spectrum(now.original), spectrum(now.spoilt)
+    brightest = before.max() or 1.0  # a flat part has no spectrum
     small = {
         "kernel": _coloured(now.kernel / now.kernel.max(), "magma"),
-        "spectrum": _coloured(before / before.max(), "viridis"),
-        "of spoilt": _coloured(after / before.max(), "viridis"),
+        "spectrum": _coloured(before / brightest, "viridis"),
+        "of spoilt": _coloured(after / brightest, "viridis"),
     }
     width = sum(picture.shape[1] + _GAP for picture, _, _ in large) + _SMALL
     height = max(
