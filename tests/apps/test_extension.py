@@ -115,6 +115,9 @@ class Tab:
         self.session.send("Runtime.enable")
         self.page.goto(address)
         self.waits("[...document.querySelectorAll('video')].every(video => video.currentTime > 0)")
+        self.page.wait_for_timeout(
+            500
+        )  # a click in the very moment of loading is lost now and then; no hand is so fast
 
     def waits(self, code: str, seconds: float = 20) -> None:
         """Until that is true in the page, whose policy forbids Playwright's own way of waiting."""
