@@ -87,7 +87,8 @@ rehearsal: setup
 # The students in onnxruntime-web, in Node and on the page in a browser; needs npm, and EXTRAS as for `make browser`.
 web: setup
 	$(RUN) -m kdsharp web --runtime
-	$(RUN) -m pytest tests/deploy/test_web_runtime.py tests/apps/test_live.py tests/apps/test_live_page.py
+	$(RUN) -m pytest tests/deploy/test_web_runtime.py tests/apps/test_live.py tests/apps/test_live_page.py \
+	  tests/apps/test_extension.py
 
 # build/wheel/kdsharp-....whl, with the published networks and what browsers need to run them.
 wheel: setup

@@ -92,9 +92,7 @@ def train(
         run = _Run(recipe, folder, made_from, validation, perceptual, recorded)
         learner = _begin_or_resume(run, device, inside)
         colour = learner.network.colour
-        # Several students may share a store: one that learns alone sees the originals only, whatever lies beside them.
-        alone = recipe.teacher is None and "target" not in needs
-        crops = on_device(replace(store, target=None) if alone else store, device)
+        crops = on_device(_seen(store, recipe), device)
 
         def draw(step: int) -> Batch:
             return draw_batch(crops, settings, step, colour, device)
@@ -115,6 +113,12 @@ def train(
             ) from error
         _save(run, learner)
         return _publish(run, learner)
+
+
+def _seen(store: TargetStore, recipe: Recipe) -> TargetStore:
+    """What a student sees of a store that several share: one that learns alone has the originals only."""
+    alone = recipe.teacher is None and "target" not in losses.needed(recipe.losses)
+    return replace(store, target=None) if alone else store
 
 
 def _begin_or_resume(run: _Run, device: str, teacher_network: nn.Module | None) -> Learner:

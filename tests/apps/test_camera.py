@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -268,7 +269,10 @@ sys.exit(main(["camera", sys.argv[1], "--student", "call-xs", "--engine", "onnx"
 def test_the_command_line_until_ctrl_c(tmp_path: Path) -> None:
     source = clip(tmp_path / "in.avi", 1500)
     started = [sys.executable, "-c", PROGRAM, str(source)]
-    with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # What a shell starts in the background ignores Ctrl-C, and what that starts, too.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(started, preexec_fn=heard, **pipes) as process:
         assert process.stdout.readline() == "64 48 50 None\n"
         for _ in range(5):
             assert process.stdout.readline() == "(48, 64, 3)\n"

@@ -361,6 +361,13 @@ def test_a_call_is_sharpened_as_in_python(visit: Callable) -> None:
         r"\d+ of \d+ frames a second, \d+ x \d+, call-s, WebAssembly( in 8 bits)?, \d+ threads?", said
     )
     student = tab.student()
+    shot = Path("build") / "browser" / "extension.png"
+    shot.parent.mkdir(parents=True, exist_ok=True)
+    tab.run("work[0].find('#divider').value = 50;")
+    tab.page.mouse.move(300, 100)  # which brings the bar
+    tab.page.wait_for_timeout(500)
+    tab.page.screenshot(path=shot, clip={"x": 0, "y": 0, "width": 656, "height": 376})
+    tab.run("work[0].find('#divider').value = 0;")
     assert tab.difference(student) <= 2 and tab.apart() < 0.5
     tab.run("const strength = work[0].find('#strength'); strength.value = 0.5;")
     frame = tab.pixels("document.querySelector('video')").astype(int)
