@@ -13,8 +13,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 import ranges  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-# Their text has no notes yet.
-LATER = ("00", "05", "06", "07", "08")
 PATTERN = r"gain ([+-][\d.]+) dB"
 NOTE = f"<!-- range: gain ; 0.2 .. 1.5 ; {PATTERN} -->"
 TOLD = f"You should see a gain of 0.2 to 1.5 dB (notebook 06). {NOTE}"
@@ -34,8 +32,6 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_is_told_has_a_note(path: Path) -> None:
-    if path.stem[:2] in LATER:
-        pytest.skip("its text has no notes yet")
     assert list(ranges.problems_of_text(nbformat.read(path, as_version=4))) == []
 
 

@@ -1,4 +1,4 @@
-"""Panel: spoil a photograph step by step, and see picture, kernel and spectrum at once."""
+"""Panel: degrade a photograph step by step, and see picture, kernel and spectrum at once."""
 
 import functools
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def degradation_panel(photos: list[Path], side: int = 248) -> Panel:
     ]
     upload = widgets.FileUpload(accept="image/*", description="Your photograph", layout={"width": "auto"})
     explained(upload, f"Take a picture file of your own; a large one is shrunk to {LONGEST} pixels.")
-    panel = Panel("Spoil a photograph", controls, show, [*presets, upload], code, pins=True)
+    panel = Panel("Degrade a photograph", controls, show, [*presets, upload], code, pins=True)
     upload.observe(take, names="value")
     return panel
 
@@ -104,7 +104,7 @@ def spectrum(image: np.ndarray) -> np.ndarray:
 def _controls(photos: list[Path]) -> dict[str, widgets.Widget]:
     start = _values(CALLS["medium"])
     return {
-        "photo": choice("photograph", {path.stem: path for path in photos}, tooltip="What is spoilt."),
+        "photo": choice("photograph", {path.stem: path for path in photos}, tooltip="What is degraded."),
         "down": slider("down in %", 20, 0, 100, 5, "Where the part lies that is shown: 0 is the top."),
         "across": slider("across in %", 50, 0, 100, 5, "Where the part lies that is shown: 0 is the left."),
         "blur": choice("blur", list(BLURS), start["blur"], "What the lens or the hand did."),
@@ -162,7 +162,7 @@ def _page(now: Result, pinned: Result | None) -> np.ndarray:
         third = (pinned.spoilt, f"pinned: {pinned.scores[0]:.2f} dB", pinned.told)
     large = [
         (now.original, "original", ""),
-        (now.spoilt, f"spoilt: {now.scores[0]:.2f} dB", now.told),
+        (now.spoilt, f"degraded: {now.scores[0]:.2f} dB", now.told),
         third,
     ]
     before, after = spectrum(now.original), spectrum(now.spoilt)
@@ -170,7 +170,7 @@ def _page(now: Result, pinned: Result | None) -> np.ndarray:
     small = {
         "kernel": _coloured(now.kernel / now.kernel.max(), "magma"),
         "spectrum": _coloured(before / brightest, "viridis"),
-        "of spoilt": _coloured(after / brightest, "viridis"),
+        "degraded": _coloured(after / brightest, "viridis"),
     }
     width = sum(picture.shape[1] + _GAP for picture, _, _ in large) + _SMALL
     height = max(

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kdsharp import data, degradation, recipes, speed, student
-from kdsharp.course.figures import COLOURS
+from kdsharp.course.figures import COLOURS, budget_lines
 from kdsharp.course.panels.knobs import changes, knobs, with_values
 from kdsharp.course.panels.panel import Panel, Shown
 from kdsharp.distill import learning_rate, losses
@@ -21,9 +21,8 @@ from kdsharp.distill.perceptual import Perceptual, vgg_at_hand
 from kdsharp.recipes import Losses, Network, Pairs, Recipe
 from kdsharp.recipes.degradations import UnknownDegradation
 
-__all__ = ["BUDGETS", "RecipePanel", "hyperparameter_panel", "with_values"]
+__all__ = ["RecipePanel", "hyperparameter_panel", "with_values"]
 
-BUDGETS = {"30 FPS": 1000 / 30, "60 FPS": 1000 / 60}
 _PINNED = "0.75"  # grey, behind the present colours
 _TIMINGS = 3
 
@@ -204,8 +203,7 @@ def _draw_milliseconds(axis: Axes, shown: dict[str, Recipe | None], device: str)
     times = {name: cost(recipe.student, device).milliseconds for name, recipe in shown.items() if recipe}
     bars = axis.barh(list(times), list(times.values()), 0.45, color=[COLOURS[2], _PINNED][: len(times)])
     axis.bar_label(bars, [_short(value) for value in times.values()], padding=3)
-    for colour, (name, budget) in zip((COLOURS[1], COLOURS[3]), BUDGETS.items(), strict=True):
-        axis.axvline(budget, color=colour, linestyle="--", label=name)
+    budget_lines(axis)
     axis.set(xlabel="ms for a 1080p frame", title="predicted", xlim=(0, max(60, 1.4 * max(times.values()))))
     axis.set_ylim(2.6, -0.6)  # the legend has the place below
     axis.legend(loc="lower right")
