@@ -13,6 +13,7 @@ import numpy as np
 from kdsharp.deploy.engines.base import threads_at_hand
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
+from kdsharp.recipes import enlarged
 
 log = logging.getLogger(__name__)
 
@@ -29,33 +30,38 @@ class Student(Protocol):
 S = TypeVar("S", bound=Student)
 
 ANY = "call"
-NETWORKS = ("call-m", "call-s", "call-xs")  # from the best to the fastest
+# From the best to the fastest, by how much larger the shown frame is than the one that comes.
+NETWORKS = {1.0: ("call-m", "call-s", "call-xs"), 1.5: ("call-x1.5",), 3.0: ("call-x3",)}
 SHARE = 0.8  # of the time between two frames: decoding and drawing take the rest
 STRIPS = 4  # a strip of the frame is timed, and counted so often
 
 
-def fastest_enough(load: Callable[[str], S], size: tuple[int, int], rate: float) -> S:
-    """The first of `NETWORKS` that makes `rate` frames a second of `size` (height, width), else the last.
+def fastest_enough(
+    load: Callable[[str], S], size: tuple[int, int], rate: float, shown: tuple[int, int] | None = None
+) -> S:
+    """The first network that makes `rate` frames a second out of frames of `size` (height, width), else the last.
 
-    Each takes a tenth of a second or two to time. What was found on this processor is kept in the work folder, for as
-    long as the networks stay the same.
+    `shown` is what is to come out, None the same size. Each takes a tenth of a second or two to time. What was found on
+    this processor is kept in the work folder, for as long as the networks stay the same. Raises KdsharpError for sizes
+    that no network leads to.
     """
     if min(size) < 1 or not rate > 0:
         raise KdsharpError(
             f"No network makes {rate:g} frames a second of {size[1]}x{size[0]}: give what is wanted."
         )
+    networks = _leading_to(size, shown or size)
     place = files.work_dir() / "call.json"
     known = _read(place)
-    key = " ".join(map(str, (_processor(), threads_at_hand(), f"{size[1]}x{size[0]}", *map(_made, NETWORKS))))
+    key = " ".join(map(str, (_processor(), threads_at_hand(), f"{size[1]}x{size[0]}", *map(_made, networks))))
     times: dict[str, float] = known.get(key, {})
-    for name in NETWORKS:
+    for name in networks:
         student = load(name)
         ready = f"{name} {student.engine}"
         if ready not in times:
             times[ready] = round(_milliseconds(student, size), 1)
             _keep(place, known | {key: times})
         enough = times[ready] <= SHARE * 1000 / rate
-        if enough or name == NETWORKS[-1]:
+        if enough or name == networks[-1]:
             break
     log.info(
         "call: %s, %.0f ms a frame of %dx%d here; %g frames a second leave %.0f (%s)",
@@ -63,6 +69,17 @@ def fastest_enough(load: Callable[[str], S], size: tuple[int, int], rate: float)
         "the best that keeps up" if enough else "too little, and none is faster: take a smaller frame",
     )
     return student
+
+
+def _leading_to(size: tuple[int, int], shown: tuple[int, int]) -> tuple[str, ...]:
+    for factor, names in NETWORKS.items():
+        if all(enlarged(side, factor) == wanted for side, wanted in zip(size, shown, strict=True)):
+            return names
+    factors = ", ".join(f"{factor:g}" for factor in NETWORKS)
+    raise KdsharpError(
+        f"No network for calls makes {shown[1]}x{shown[0]} of {size[1]}x{size[0]}: they enlarge by {factors}. "
+        "Enlarge the frames to what is shown, and leave `shown` out."
+    )
 
 
 def _milliseconds(student: Student, size: tuple[int, int]) -> float:

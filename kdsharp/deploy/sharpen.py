@@ -123,6 +123,7 @@ def load_student(
     engine: str | None = None,
     size: tuple[int, int] = (1080, 1920),
     rate: float = 30.0,
+    shown: tuple[int, int] | None = None,
 ) -> Sharpener:
     """A student by published name (`call-s`, `x4`) or path of a safetensors file.
 
@@ -136,12 +137,13 @@ def load_student(
             first use where none is published: `onnx` (ONNX Runtime), `onnx-cuda`, `tensorrt`, `openvino` (faster on
             x86, an extra), and with 8-bit convolutions `onnx-int8` and `openvino-int8` (fastest).
         size, rate: what `call` has to keep up with: frames of (height, width), and how many a second.
+        shown: the size of the frames that `call` is to give, where they come smaller by 1.5 or 3; None: the same.
 
     Raises KdsharpError for an unknown name, a file that is no student, or an engine that is unknown or not installed.
     """
     if name_or_path == choosing.ANY:
         engine = engine or best_engine(device or "cpu", many_of_one_size=True)
-        return choosing.fastest_enough(lambda name: load_student(name, device, engine), size, rate)
+        return choosing.fastest_enough(lambda name: load_student(name, device, engine), size, rate, shown)
     if engine is None:
         engine = "torch" if find_spec("torch") or (device or "").startswith("cuda") else "onnx"
     kind = find_engine(engine)

@@ -15,7 +15,7 @@ from kdsharp.errors import KdsharpError
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch, own_root: Path) -> dict[str, float]:
     """Milliseconds a frame that each network takes on a machine made up; those that were asked for are counted."""
-    times = {"call-m": 100.0, "call-s": 24.0, "call-xs": 12.0}
+    times = {"call-m": 100.0, "call-s": 24.0, "call-xs": 12.0, "call-x1.5": 30.0, "call-x3": 90.0}
     asked: dict[str, float] = {}
 
     def milliseconds(student: sharpen.Sharpener, size: tuple[int, int]) -> float:
@@ -40,6 +40,28 @@ def timed(monkeypatch: pytest.MonkeyPatch, own_root: Path) -> dict[str, float]:
 @pytest.mark.usefixtures("timed")
 def test_the_best_that_keeps_up(size: tuple[int, int], rate: float, expected: str) -> None:
     assert kdsharp.load_student("call", engine="onnx", size=size, rate=rate).recipe.name == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "shown", "expected"),
+    [
+        ((720, 1280), (1080, 1920), "call-x1.5"),
+        ((361, 641), (542, 962), "call-x1.5"),  # odd sides, rounded as everywhere
+        ((360, 640), (1080, 1920), "call-x3"),
+        ((1080, 1920), (1080, 1920), "call-s"),
+    ],
+)
+@pytest.mark.usefixtures("timed")
+def test_from_the_small_frame(size: tuple[int, int], shown: tuple[int, int], expected: str) -> None:
+    ready = kdsharp.load_student("call", engine="onnx", size=size, shown=shown)
+    assert ready.recipe.name == expected
+    if expected != "call-s":
+        assert ready(np.zeros((*size, 3), np.uint8)).shape == (*shown, 3)
+
+
+def test_a_size_that_no_network_leads_to(own_root: Path) -> None:
+    with pytest.raises(KdsharpError, match=r"1280x720 of 640x360: they enlarge by 1, 1\.5, 3"):
+        kdsharp.load_student("call", engine="onnx", size=(360, 640), shown=(720, 1280))
 
 
 def test_the_choice_is_told_and_kept(timed: dict, own_root: Path, caplog: pytest.LogCaptureFixture) -> None:
