@@ -5,7 +5,7 @@
 # phones), make core (without PyTorch), make wheel, make badges, make docs, make lint, make lock and make check-lock (the
 # exact versions), make clean.
 #
-# make test LANE=avx2: as a processor without AVX-512 would.
+# make test LANE=avx2: as a processor without AVX-512 would; TESTS="tests/deploy tests/speed": these alone.
 # make course INSTALL=pip: where only pip knows the way to the packages, as behind a mirror that pip.conf names.
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,10 +14,12 @@ PROFILE ?= quick
 INSTALL ?= uv
 LANE ?= native
 COURSE ?=
+TESTS ?=
+PROCESSES ?= auto
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(EXTRAS)
 # One process a core, and one thread in each: small tensors gain nothing from a second.
-PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal
+PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(PROCESSES) --maxprocesses 4 --dist worksteal
 
 ifeq ($(LANE),avx2)
 include tools/avx2.env
@@ -30,7 +32,7 @@ course: setup
 	$(RUN) -m kdsharp course --profile $(PROFILE) $(COURSE)
 
 test: setup lint
-	$(PYTEST) -m "not heavy"
+	$(PYTEST) -m "not heavy" $(TESTS)
 
 test-all: test test-heavy
 
