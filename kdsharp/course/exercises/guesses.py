@@ -3,6 +3,7 @@
 Who has said what they expect looks at the result with other eyes. A notebook that runs through without a guess goes on.
 """
 
+import re
 from collections.abc import Sequence
 
 import ipywidgets as widgets
@@ -27,7 +28,8 @@ class Guess:
             self.field = widgets.Text(self.told or "", placeholder="a number", continuous_update=False)
         answer = widgets.HBox([self.field, widgets.Label(unit)])
         self.field.observe(lambda change: self._heard(number, change["new"]), names="value")
-        self.box = widgets.VBox([widgets.HTML(f"<b>Your guess first.</b> {question}"), answer])
+        told = re.sub(r"`(.+?)`", r"<code>\1</code>", question)
+        self.box = widgets.VBox([widgets.HTML(f"<b>Your guess first.</b> {told}"), answer])
 
     def _heard(self, number: str, value: str) -> None:
         self.told = value
