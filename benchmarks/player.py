@@ -19,15 +19,19 @@ from kdsharp.degradation import degrade_picture
 from kdsharp.deploy import shaders
 from kdsharp.deploy.sharpen import load_student
 from kdsharp.disk import checkpoints
+from kdsharp.errors import KdsharpError
 
 STUDENT = "call-s"
 SHRINK, QUALITY = 2, 70
 _PARAMETER = re.compile(r"//!PARAM (\w+)\n(?://!.*\n)*(.+)\n\n?")
 
 
-def with_values(shader: str) -> str:
-    """A shader with its parameters as they begin, written into each pass: older libplacebo (before 5.264) has none."""
-    lines = "".join(f"#define {name} {value}\n" for name, value in _PARAMETER.findall(shader))
+def with_values(shader: str, **settings: float) -> str:
+    """A shader whose parameters have values, in each pass: libplacebo before 5.264 knows none, and FFmpeg sets none."""
+    found = {name: settings.get(name, value) for name, value in _PARAMETER.findall(shader)}
+    if unknown := settings.keys() - found:
+        raise KdsharpError(f"The shader has no parameter {', '.join(sorted(unknown))}.")
+    lines = "".join(f"#define {name} {value}\n" for name, value in found.items())
     return re.sub(r"((?://!.*\n)+)", lambda heads: heads[1] + lines, _PARAMETER.sub("", shader))
 
 

@@ -3,7 +3,6 @@
 What comes out is within 2 of 255 of Python's picture, whatever the size, the depth of bits and the range.
 """
 
-import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,13 +13,13 @@ import numpy as np
 import pytest
 from calls import KINDS, difference, enlarged, poor, reference, save
 
+from benchmarks.player import with_values
 from kdsharp.deploy import shaders
 from kdsharp.deploy.clamp import clamped
 from kdsharp.deploy.shaders import plain
 from kdsharp.disk import checkpoints
 
 pytestmark = pytest.mark.heavy
-PARAMETER = re.compile(r"//!PARAM (\w+)\n(?://!.*\n)*(.+)\n\n?")
 STUDIO, FULL = "tv", "pc"
 
 
@@ -75,14 +74,6 @@ def play(tmp_path: Path) -> Callable:
         return ((codes - low) / span).astype(np.float32), out
 
     return played
-
-
-def with_values(shader: str, **settings: Any) -> str:
-    """A shader whose parameters have values: libplacebo before 5.264 knows none, and FFmpeg cannot set them."""
-    found = {name: settings.get(name, value) for name, value in PARAMETER.findall(shader)}
-    assert set(settings) <= set(found)
-    lines = "".join(f"#define {name} {value}\n" for name, value in found.items())
-    return re.sub(r"((?://!.*\n)+)", lambda heads: heads[1] + lines, PARAMETER.sub("", shader))
 
 
 @pytest.mark.parametrize("name", ["call-xs", "call-s", "x2-s"])

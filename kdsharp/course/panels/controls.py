@@ -85,10 +85,9 @@ def explained(control: widgets.Widget, sentence: str) -> widgets.Widget:
     return control
 
 
-def uploaded(upload: widgets.FileUpload) -> tuple[str, bytes]:
-    """Name and content of the file that was given last; ipywidgets 7 keeps files by name, 8 in a tuple."""
-    if isinstance(upload.value, dict):
-        name, given = list(upload.value.items())[-1]
+def uploaded(value: Any) -> tuple[str, bytes]:
+    """Name and content of the last file in a FileUpload's value, which ipywidgets 7 keeps by name, 8 in a tuple."""
+    if isinstance(value, dict):
+        name, given = list(value.items())[-1]
         return name, bytes(given["content"])
-    given = upload.value[-1]
-    return given["name"], bytes(given["content"])
+    return value[-1]["name"], bytes(value[-1]["content"])

@@ -72,7 +72,7 @@ def degradation_panel(photos: list[Path], side: int = 248) -> Panel:
 
     def take(_change: dict) -> None:
         with panel.hearing():
-            name, content = uploaded(upload)
+            name, content = uploaded(upload.value)
             own[Path(name)] = own_photo(name, content)
             result.cache_clear()
             with panel.together():

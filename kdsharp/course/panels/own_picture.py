@@ -9,7 +9,6 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from html import escape
-from typing import Any
 
 import cv2
 import ipywidgets as widgets
@@ -17,6 +16,7 @@ import numpy as np
 from IPython import display
 
 from kdsharp import data
+from kdsharp.course.panels.controls import uploaded
 from kdsharp.course.panels.page import part, script
 from kdsharp.course.panels.viewer import ORIGINAL, comparison_viewer
 from kdsharp.errors import KdsharpError, first_line
@@ -84,7 +84,8 @@ class OwnPicture:
         self.text.value = ""
 
     def _uploaded(self, change: dict) -> None:
-        for name, content in _files(change["new"]):
+        if change["new"]:
+            name, content = uploaded(change["new"])
             self.give(content, name)
 
     def _ipython_display_(self) -> None:
@@ -126,13 +127,6 @@ def _at_most(picture: np.ndarray, side: int) -> np.ndarray:
         return picture
     size = [max(1, round(edge * share)) for edge in picture.shape[1::-1]]
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def _files(value: Any) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of what FileUpload holds: a tuple in ipywidgets 8, a dictionary in 7."""
-    found = value.items() if isinstance(value, dict) else ((one["name"], one) for one in value)
-    for name, one in found:
-        yield name, bytes(one["content"])
 
 
 def _page(own: str) -> str:
