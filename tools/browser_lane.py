@@ -33,6 +33,15 @@ ROOT = Path(__file__).resolve().parent.parent
 MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", MAC_CHROME)
 
+# With these a Chromium has WebGPU on the processor, and shows what it paints (without the last two it shows nothing).
+SOFTWARE_GPU = (
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+    "--use-vulkan=swiftshader",
+    "--use-angle=swiftshader",
+)
+
 
 def missing() -> str | None:
     """Why the lane cannot run on this machine, or None."""

@@ -12,6 +12,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -233,32 +234,45 @@ def soft(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def visit(unpacked: Path, address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
-    """Open a page, alone, in a fresh profile that has the extension."""
+def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        yield started.chromium
+
+
+@contextmanager
+def browser(chromium: Any, unpacked: Path, address: str, profile: Path, *switches: str) -> Iterator[Callable]:
+    """What opens a page, alone, in a fresh profile that has the extension."""
     if (program := browser_lane.chromium()) is None:
         pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as started:
-        context = started.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=program,
-            viewport={"width": 1000, "height": 700},
-            args=["--enable-unsafe-extension-debugging"],
-            ignore_default_args=["--disable-extensions"],
-        )
-        loaded = context.browser.new_browser_cdp_session().send(
-            "Extensions.loadUnpacked", {"path": str(unpacked)}
-        )
-        tabs = []
+    context = chromium.launch_persistent_context(
+        profile,
+        executable_path=program,
+        viewport={"width": 1000, "height": 700},
+        args=["--enable-unsafe-extension-debugging", *switches],
+        ignore_default_args=["--disable-extensions"],
+    )
+    loaded = context.browser.new_browser_cdp_session().send(
+        "Extensions.loadUnpacked", {"path": str(unpacked)}
+    )
+    tabs = []
 
-        def opened(name: str) -> Tab:
-            for tab in tabs:
-                tab.page.close()
-            tabs[:] = [Tab(context, loaded["id"], f"{address}/{name}.html")]
-            return tabs[0]
+    def opened(name: str) -> Tab:
+        for tab in tabs:
+            tab.page.close()
+        tabs[:] = [Tab(context, loaded["id"], f"{address}/{name}.html")]
+        return tabs[0]
 
+    yield opened
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def visit(
+    chromium: Any, unpacked: Path, address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable]:
+    with browser(chromium, unpacked, address, tmp_path_factory.mktemp("profile")) as opened:
         yield opened
-        context.close()
 
 
 @needs_runtime
@@ -408,6 +422,25 @@ def test_videos_are_followed_wherever_they_go(visit: Callable) -> None:
     assert tab.difference(student, 0) <= 2 and tab.difference(student, 1) <= 2
     tab.page.evaluate("document.querySelector('#large').remove()")  # its turn goes to what is left
     tab.until("return work.length === 1 && work[0].isOn()")
+
+
+@needs_runtime
+@pytest.mark.heavy
+def test_on_a_graphics_card_that_is_emulated(chromium: Any, address: str, tmp_path: Path) -> None:
+    """Its frames are painted by WebGPU; a real card is what the extension would take by itself."""
+    folder = extension.write_extension(tmp_path / "sharper", ["call-xs"])[0]
+    card = (folder / "card.js").read_text()
+    assert "!adapter.info.isFallbackAdapter" in card
+    (folder / "card.js").write_text(card.replace("!adapter.info.isFallbackAdapter", "true"))
+    with browser(chromium, folder, address, tmp_path / "profile", *browser_lane.SOFTWARE_GPU) as visit:
+        tab = visit("call")
+        tab.click()
+        said = tab.until(Tab.SAID + ".find(said => / of /.test(said))")
+        if "WebGPU" not in said:
+            pytest.skip("this Chromium has no WebGPU on the processor")
+        step = re.search(r"(\d+) x (\d+), call-xs, WebGPU$", said)
+        student, width = load_student("call-xs", engine="onnx"), int(step[1])
+        assert width == 320 and tab.difference(student) <= 2
 
 
 @needs_runtime

@@ -43,7 +43,6 @@ pytestmark = [
     ),
 ]
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-SOFTWARE_GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
 PIXELS = """id => {
     const canvas = document.getElementById(id), context = canvas.getContext("2d");
     const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
@@ -140,7 +139,7 @@ def choose(page: Any, name: str, value: str) -> None:
 
 
 def difference(
-    page: Any, student: str = "call-s", strength: float = 1.0, engine: str = "onnx", good: bool = False
+    page: Any, student: str = "call-s", strength: float = 1.0, engine: str = "onnx-int8", good: bool = False
 ) -> int:
     """Between what the page shows and what Python makes of its left side; a page may need a moment to show it.
 
@@ -169,13 +168,13 @@ def test_every_network_on_a_picture_and_nothing_is_sent(visit: Callable, picture
         assert np.array_equal(pixels(page, "before"), data.read_image(picture))
         assert difference(page, student) <= 2, student
         page.evaluate("document.getElementById('message').textContent = 'Ready.'")
-    assert "threads" in page.inner_text("#rate") and page.complaints == []
+    assert "WebAssembly in 8 bits" in page.inner_text("#rate") and page.complaints == []
     assert {method for method, _ in page.asked} == {"GET"}
     root = address.removesuffix("live/")
     assert all(url.startswith((root, f"blob:{root}", "data:")) for _, url in page.asked), page.asked
 
 
-def test_strength_and_eight_bits(visit: Callable, picture: Path) -> None:
+def test_strength_and_32_bits(visit: Callable, picture: Path) -> None:
     page = visit()
     page.set_input_files("#picture", picture)
     says(page, "Done.")
@@ -190,9 +189,9 @@ def test_strength_and_eight_bits(visit: Callable, picture: Path) -> None:
     for _ in range(5):
         page.keyboard.press("ArrowRight")
         page.wait_for_timeout(100)
-    page.select_option("#engine", "wasm-int8")
-    page.wait_for_selector("#rate:has-text('8 bits')")
-    assert difference(page, engine="onnx-int8") <= 2
+    page.select_option("#engine", "wasm")
+    page.wait_for_selector("#rate:has-text('WebAssembly, ')")
+    assert difference(page, engine="onnx") <= 2
 
 
 def test_a_picture_can_be_dropped(visit: Callable, picture: Path, drop: Callable) -> None:
@@ -205,7 +204,7 @@ def test_a_picture_can_be_dropped(visit: Callable, picture: Path, drop: Callable
 @pytest.mark.parametrize("kind", ["good", "between"])
 def test_restraint_is_as_in_python(visit: Callable, tmp_path: Path, kind: str) -> None:
     good, poor = data.read_image(data.embedded_photos("val")[0])[100:303, 100:401], received(203, 301)
-    student = sharpen.load_student("call-s", engine="onnx")
+    student = sharpen.load_student("call-s", engine="onnx-int8")
     for share in np.linspace(0, 1, 41):
         image = cv2.addWeighted(good, 1 - share, poor, share, 0)
         answer, free = student(image).astype(int), student.unrestrained()(image).astype(int)
@@ -234,7 +233,7 @@ def test_the_page_takes_what_keeps_up(visit: Callable, picture: Path) -> None:
         int(tried[-1][1]) <= 40 or tried[-1][0] == "call-xs"
     )
     assert difference(page, tried[-1][0]) <= 2
-    kept = page.evaluate("localStorage.getItem('call wasm 1280x720')")
+    kept = page.evaluate("localStorage.getItem('call wasm-int8 1280x720')")
     choose(page, "#student", "call-s")
     choose(page, "#student", "call")
     page.set_input_files("#picture", [])
@@ -357,16 +356,23 @@ def test_mistakes_are_told(visit: Callable, picture: Path, tmp_path: Path) -> No
 
 
 def test_on_a_graphics_card_that_is_emulated(visit: Callable, tmp_path: Path) -> None:
-    page = visit(*SOFTWARE_GPU)
+    page = visit(*browser_lane.SOFTWARE_GPU)
     if page.locator("#engine option[value=webgpu]").is_disabled():
         pytest.skip("this browser has no WebGPU")
-    assert page.input_value("#engine") == "wasm"  # which is faster than an emulated card
-    small = received(64, 96)
-    page.select_option("#engine", "webgpu")
-    says(page, "Ready.")
-    page.set_input_files("#picture", data.write_image(tmp_path / "small.png", small))
-    says(page, "Done.", seconds=120)
-    assert "WebGPU" in page.inner_text("#rate") and difference(page) <= 2
+    assert page.input_value("#engine") == "wasm-int8"  # which is faster than an emulated card
+    choose(page, "#student", "call-xs")
+    choose(page, "#engine", "webgpu")
+    page.set_input_files("#picture", data.write_image(tmp_path / "small.png", received(67, 101)))
+    page.wait_for_selector("#rate:has-text('WebGPU')", timeout=120_000)
+    assert difference(page, "call-xs", engine="onnx") <= 2
+    page.fill("#strength", "0.5")
+    assert difference(page, "call-xs", strength=0.5, engine="onnx") <= 2 and page.complaints == []
+
+
+def test_a_card_that_paints_nothing_is_not_offered(visit: Callable) -> None:
+    page = visit(*browser_lane.SOFTWARE_GPU[:-2])
+    assert page.evaluate("async () => Boolean(await navigator.gpu?.requestAdapter())")
+    assert page.locator("#engine option[value=webgpu]").is_disabled()
 
 
 def test_it_comes_up_without_its_server(visit: Callable) -> None:

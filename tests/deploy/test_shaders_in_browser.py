@@ -24,12 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import browser_lane  # noqa: E402
 
 pytestmark = pytest.mark.heavy
-SWITCHES = [
-    "--enable-unsafe-webgpu",
-    "--use-webgpu-adapter=swiftshader",
-    "--enable-features=Vulkan",
-    "--use-vulkan=swiftshader",
-]
 PAGES = Path(live.__file__).resolve().parents[1] / "pages"
 RUN = """async ([text, bytes, width, height, settings]) => {
     const { open } = await import("/webgpu.js");
@@ -45,33 +39,24 @@ RUN = """async ([text, bytes, width, height, settings]) => {
     return btoa(letters);
 }"""
 
-# In the place of a canvas stands a texture that can be read: without a screen, Chromium shows nothing of a real one.
-PAINT = """async ([text, picture, settings]) => {
+PAINT = """async ([text, picture, how, settings]) => {
     const [{ open }, { openPainter }] = await Promise.all([import("/webgpu.js"), import("/webgpu-frames.js")]);
     const device = window.device ??= await (await navigator.gpu.requestAdapter()).requestDevice();
     device.pushErrorScope("validation");
     const letters = atob(picture), bytes = Uint8Array.from(letters, letter => letter.charCodeAt(0));
     const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-    const format = navigator.gpu.getPreferredCanvasFormat();
-    const usage = GPUTextureUsage.RENDER_ATTACHMENT | GPUTextureUsage.COPY_SRC;
-    let shown;
-    const canvas = { getContext: () => ({ configure() {}, getCurrentTexture: () =>
-        shown = device.createTexture({ size: [canvas.width, canvas.height], format, usage }) }) };
+    const canvas = new OffscreenCanvas(1, 1);
     const painter = await openPainter(device, await open(device, text), canvas);
-    painter.paint(bitmap, bitmap.width, bitmap.height, settings);
-    const bytesPerRow = Math.ceil(canvas.width / 64) * 256, size = bytesPerRow * canvas.height;
-    const buffer = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-    const encoder = device.createCommandEncoder();
-    encoder.copyTextureToBuffer({ texture: shown }, { buffer, bytesPerRow }, [canvas.width, canvas.height]);
-    device.queue.submit([encoder.finish()]);
-    const complaint = await device.popErrorScope();
+    painter[how](bitmap, bitmap.width, bitmap.height, settings);
+    const painted = canvas.transferToImageBitmap(), complaint = await device.popErrorScope();
     if (complaint) throw new Error(complaint.message);
-    await buffer.mapAsync(GPUMapMode.READ);
-    const found = new Uint8Array(buffer.getMappedRange());
-    let painted = "";
-    for (let at = 0; at < found.length; at += 8192) painted += String.fromCharCode(...found.subarray(at, at + 8192));
     painter.destroy();
-    return [format, bytesPerRow / 4, canvas.height, canvas.width, btoa(painted)];
+    const context = new OffscreenCanvas(painted.width, painted.height).getContext("2d");
+    context.drawImage(painted, 0, 0);
+    const found = context.getImageData(0, 0, painted.width, painted.height).data;
+    let sent = "";
+    for (let at = 0; at < found.length; at += 8192) sent += String.fromCharCode(...found.subarray(at, at + 8192));
+    return [painted.height, painted.width, btoa(sent)];
 }"""
 
 
@@ -80,7 +65,7 @@ def page() -> Iterator[Any]:
     if (program := browser_lane.chromium()) is None:
         pytest.skip("there is no Chromium")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=SWITCHES)
+        browser = started.chromium.launch(executable_path=program, args=browser_lane.SOFTWARE_GPU)
         opened = browser.new_page()
         opened.route(
             "**/*.js", lambda asked: asked.fulfill(path=PAGES / asked.request.url.rpartition("/")[2])
@@ -141,24 +126,39 @@ def test_a_good_frame_is_left_alone_unless_told(page: Any) -> None:
 
 
 def test_a_frame_is_painted_as_python_paints_it(page: Any, tmp_path: Path) -> None:
-    photo = data.read_image(data.embedded_photos("val")[0])
-    small = cv2.resize(photo, (52, 33), interpolation=cv2.INTER_AREA)
-    frame = cv2.resize(small, (103, 67), interpolation=cv2.INTER_LINEAR)
+    frame, small = a_frame(), save(tmp_path / "mine.safetensors", **KINDS["x2 and folded"])
     painted = paint(page, checkpoints.find("call-xs"), frame, restraint=False)
     expected = deploy.load_student("call-xs", engine="onnx").unrestrained()(frame)
     assert difference(painted / 255, expected / 255) < 2.5 < difference(painted / 255, frame / 255)
-    larger = paint(page, save(tmp_path / "mine.safetensors", **KINDS["x2 and folded"]), frame, strength=0)
-    expected = cv2.resize(frame, (206, 134), interpolation=cv2.INTER_LINEAR)
-    assert difference(larger / 255, expected / 255) < 2.5
+    base = cv2.resize(frame, (206, 134), interpolation=cv2.INTER_CUBIC)
+    assert difference(paint(page, small, frame, strength=0) / 255, base / 255) < 2.5
+    larger, expected = paint(page, small, frame), deploy.load_student(small, engine="onnx")(frame)
+    assert difference(larger / 255, expected / 255) < 2.5 < difference(base / 255, expected / 255)
 
 
-def paint(page: Any, source: Path, frame: np.ndarray, **settings: Any) -> np.ndarray:
+def test_what_changes_is_painted_in_two_halves(page: Any) -> None:
+    frame = a_frame()
+    above, below = np.split(
+        paint(page, checkpoints.find("call-xs"), frame, "paintChange", restraint=False), 2
+    )
+    expected = deploy.load_student("call-xs", engine="onnx").unrestrained()(frame)
+    together = np.clip(frame + above.astype(float) - below, 0, 255)
+    assert difference(together / 255, expected / 255) < 2.5 and above.max() > 5 < below.max()
+    assert not np.minimum(above, below).any()
+
+
+def a_frame() -> np.ndarray:
+    """RGB (67, 103, 3), soft enough that there is something to sharpen."""
+    photo = data.read_image(data.embedded_photos("val")[0])
+    small = cv2.resize(photo, (52, 33), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (103, 67), interpolation=cv2.INTER_LINEAR)
+
+
+def paint(page: Any, source: Path, frame: np.ndarray, how: str = "paint", **settings: Any) -> np.ndarray:
     """RGB (H, W, 3) through a network in the browser, as its canvas shows it."""
     picture = base64.b64encode(cv2.imencode(".png", frame[..., ::-1])[1]).decode()
-    sent = [shaders.text(source, ".wgsl"), picture, settings]
-    kind, columns, height, width, found = page.evaluate(PAINT, sent)
-    whole = np.frombuffer(base64.b64decode(found), np.uint8).reshape(height, columns, 4)[:, :width]
-    return whole[..., 2::-1] if kind == "bgra8unorm" else whole[..., :3]
+    height, width, found = page.evaluate(PAINT, [shaders.text(source, ".wgsl"), picture, how, settings])
+    return np.frombuffer(base64.b64decode(found), np.uint8).reshape(height, width, 4)[..., :3]
 
 
 def test_another_file_is_refused(page: Any) -> None:

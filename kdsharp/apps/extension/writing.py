@@ -47,8 +47,8 @@ def write_extension(folder: Path, students: Sequence[str | Path] = STUDENTS) -> 
         for place in ("networks", "icons"):
             (folder / place).mkdir()
         for network in networks:
-            for key, int8 in (("file", False), ("int8", True)):
-                shutil.copyfile(site.network_file(sources[network["name"]], int8), folder / network[key])
+            for kind in site.KINDS.keys() & network.keys():
+                (folder / network[kind]).write_bytes(site.network_file(sources[network["name"]], kind))
         for size in icon.SIZES:
             (folder / "icons" / f"{size}.png").write_bytes(icon.png(size))
         shutil.copyfile(_licence(), folder / "LICENSE")
@@ -66,7 +66,8 @@ def _networks(students: dict[str, str]) -> list[dict]:
         if name not in networks or networks[name]["scale"] != 1:
             raise KdsharpError(f"{name} does not sharpen luma at the same size: take students for calls.")
     return [
-        network | {"file": f"networks/{number}.onnx", "int8": f"networks/{number}.int8.onnx"}
+        network
+        | {kind: f"networks/{number}{site.KINDS[kind]}" for kind in site.KINDS.keys() & network.keys()}
         for number, network in enumerate(networks.values())
     ]
 

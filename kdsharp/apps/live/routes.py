@@ -13,6 +13,7 @@ _KINDS = {
     ".mjs": "text/javascript",
     ".wasm": "application/wasm",
 }
+_BYTES = "application/octet-stream"
 # Isolated pages get memory that threads share; the policy lets nothing in from elsewhere, and nothing out.
 _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -26,11 +27,11 @@ def blueprint(flask: Any, students: dict[str, str]) -> Any:
 
     Networks are opened here and kept as they are: what is unknown is said now, and no visitor waits for an export.
     """
-    networks, file_of = site.networks_of(students), cache(site.network_file)
+    networks, content_of = site.networks_of(students), cache(site.network_file)
     routes = flask.Blueprint("live", __name__, url_prefix="/live")
 
     def send(folder: Path, name: str) -> Any:
-        kind = _KINDS.get(Path(name).suffix, "application/octet-stream")
+        kind = _KINDS.get(Path(name).suffix, _BYTES)
         return flask.send_from_directory(folder, name, mimetype=kind)
 
     @routes.get("/")
@@ -45,13 +46,13 @@ def blueprint(flask: Any, students: dict[str, str]) -> Any:
     def picture() -> Any:
         return flask.Response(site.example(), mimetype="image/png")
 
-    @routes.get("/networks/<name>.onnx")
+    @routes.get("/networks/<name>")
     def network(name: str) -> Any:
-        short = name.removesuffix(".int8")
-        if short not in students:
-            flask.abort(404)
-        path = file_of(students[short], int8=short != name)
-        return send(path.parent, path.name)
+        for described in networks:
+            for kind, ending in site.KINDS.items():
+                if kind in described and name == f"{described['name']}{ending}":
+                    return flask.Response(content_of(students[described["name"]], kind), mimetype=_BYTES)
+        flask.abort(404)
 
     @routes.get(f"/{RUNTIME}/<name>")
     def runtime(name: str) -> Any:

@@ -17,15 +17,8 @@ from kdsharp.errors import KdsharpError
 PAGES = Path(__file__).resolve().parents[1] / "pages"
 RUNTIME = "onnxruntime-web-1.30.0"
 _SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
-# Two builds: one for WebGPU, and one that is smaller, and twice as fast on the processor.
-FILES = (
-    "ort.webgpu.min.mjs",
-    "ort-wasm-simd-threaded.asyncify.mjs",
-    "ort-wasm-simd-threaded.asyncify.wasm",
-    "ort.wasm.min.mjs",
-    "ort-wasm-simd-threaded.mjs",
-    "ort-wasm-simd-threaded.wasm",
-)
+# The build for the processor: on a graphics card the network is run by `webgpu.js`.
+FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 _NPM_SECONDS = 300
 
 

@@ -14,12 +14,26 @@ import cv2
 from kdsharp import data
 from kdsharp.apps.live import runtime
 from kdsharp.apps.live.runtime import PAGES, RUNTIME
-from kdsharp.deploy import sharpen
+from kdsharp.deploy import shaders, sharpen
 from kdsharp.deploy.engines.onnx import OnnxNetwork
 from kdsharp.disk import checkpoints, files
 from kdsharp.errors import KdsharpError
 
-WORKER = ("worker.js", "restraint.js", "enlarge.js")  # what computes, in a thread of its own
+WORKER = (  # what computes, in a thread of its own
+    "worker.js",
+    "processor.js",
+    "streams.js",
+    "restraint.js",
+    "enlarge.js",
+    "card.js",
+    "webgpu.js",
+    "webgpu-frames.js",
+)
+KINDS = {
+    "file": ".onnx",
+    "int8": ".int8.onnx",
+    "wgsl": ".wgsl",
+}  # of a network's files, by the engines that take them
 ASSETS = ("style.css", "common.js", "student.js", "live.js", "offline.js", *WORKER)
 
 
@@ -42,15 +56,16 @@ def description(networks: list[dict], upload: bool) -> dict:
 def networks_of(students: dict[str, str]) -> list[dict]:
     """The networks that the page offers: by what they go, and how to be used: see `export.to_onnx`.
 
-    The page computes on luma: students of colours are left out. Each file is opened, which takes a while: once is
-    enough. Raises KdsharpError for an unknown student.
+    The page computes on luma: students of colours are left out; one that no shader is written for has no "wgsl". Each
+    file is opened, which takes a while: once is enough. Raises KdsharpError for an unknown student.
     """
     networks = []
     for name, student in students.items():
-        exported = OnnxNetwork(network_file(student), threads=1)
+        exported = OnnxNetwork(sharpen.exported_file(checkpoints.find(student)), threads=1)
         if exported.colour == "luma":
-            address = f"networks/{quote(name)}"
-            paths = {"file": f"{address}.onnx", "int8": f"{address}.int8.onnx"}
+            paths = {kind: f"networks/{quote(name)}{ending}" for kind, ending in KINDS.items()}
+            if not _has_shader(student):
+                del paths["wgsl"]
             facts = {
                 "scale": exported.scale,
                 "multiple": exported.multiple,
@@ -61,9 +76,20 @@ def networks_of(students: dict[str, str]) -> list[dict]:
     return networks
 
 
-def network_file(student: str, int8: bool = False) -> Path:
-    """A student's ONNX file in 32 bits or in 8, exported if need be."""
-    return sharpen.exported_file(checkpoints.find(student), int8)
+def _has_shader(student: str) -> bool:
+    try:
+        shaders.plain.read(checkpoints.find(student))
+    except KdsharpError:
+        return False
+    return True
+
+
+def network_file(student: str, kind: str = "file") -> bytes:
+    """What a student's file of one of `KINDS` holds: ONNX in 32 bits or in 8, exported if need be, or WGSL."""
+    source = checkpoints.find(student)
+    if kind == "wgsl":
+        return shaders.text(source, ".wgsl").encode()
+    return sharpen.exported_file(source, int8=kind == "int8").read_bytes()
 
 
 def write_static(folder: Path, students: dict[str, str]) -> Path:
@@ -81,9 +107,10 @@ def write_static(folder: Path, students: dict[str, str]) -> Path:
         shutil.copytree(found, folder / RUNTIME)
         (folder / "networks").mkdir()
         for network in described["networks"]:
-            name, student = network["name"], students[network["name"]]
-            shutil.copyfile(network_file(student), folder / "networks" / f"{name}.onnx")
-            shutil.copyfile(network_file(student, int8=True), folder / "networks" / f"{name}.int8.onnx")
+            name = network["name"]
+            for kind in KINDS.keys() & network.keys():
+                place = folder / "networks" / f"{name}{KINDS[kind]}"
+                place.write_bytes(network_file(students[name], kind))
         for name in ASSETS:
             shutil.copyfile(PAGES / name, folder / name)
         (folder / "index.html").write_text(html("live.html"), encoding="utf-8")

@@ -2,7 +2,7 @@
 // the worker, and comes back sharpened.
 
 import { $, divide, followStrength, resultName, reveal, say, takePictures } from "./common.js";
-import { asking, CALLS, nextFrame, open as openIn, openFastEnough } from "./student.js";
+import { asking, CALLS, CORES, nextFrame, open as openIn, openFastEnough } from "./student.js";
 
 const MEGAPIXELS = 25, RESULT_MEGAPIXELS = 50; // of a picture
 const LIVE_RESULT = 3840; // pixels, the longer side of an enlarged live frame
@@ -13,12 +13,15 @@ const MISHAPS = { // what a browser calls it, and what to do
   NotReadableError: "is in use by another program: close that one, and try again.",
 };
 
-const worker = new Worker("worker.js", { type: "module" });
-const ask = asking(worker);
-const frame = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+// Two frames at once keep two cores busier than two threads on one frame.
+const workers = Array.from({ length: CORES > 1 ? 2 : 1 }, () => new Worker("worker.js", { type: "module" }));
+const threads = Math.ceil(CORES / workers.length);
+const asks = workers.map(asking);
+/** The same of all workers; the answer of the first. */
+const ask = async (...question) => (await Promise.all(asks.map(one => one(...question))))[0];
 let site = null, opened = null, stream = null, still = null, engine = "";
 
-worker.onerror = () => say("This browser cannot run networks: take a newer one.", true);
+for (const worker of workers) worker.onerror = () => say("This browser cannot run networks: take a newer one.", true);
 
 async function start() {
   await cacheForOffline();
@@ -33,7 +36,7 @@ async function start() {
   }
   if (!site.networks.length) throw new Error("None of this server's networks works on luma, which this page needs.");
   const ready = await ask("look");
-  $("engine").value = ready.fast ? "webgpu" : "wasm";
+  $("engine").value = ready.fast ? "webgpu" : "wasm-int8";
   $("engine").querySelector("[value=webgpu]").disabled = !ready.webgpu;
   $("size").value = ready.fast ? "1280x720" : "640x360";
   await open();
@@ -56,7 +59,7 @@ const calls = () => CALLS.map(name => site.networks.find(network => network.name
 
 async function open() {
   const { value } = $("student");
-  const wanted = { network: site.networks.find(network => network.name === value), engine: $("engine").value };
+  const wanted = { network: site.networks.find(network => network.name === value), engine: $("engine").value, threads };
   const done = value === ANY ? await openWhatKeepsUp() : await openIn(ask, wanted, site.runtime);
   opened = done.network ?? wanted.network;
   $("engine").value = done.engine;
@@ -69,8 +72,8 @@ async function openWhatKeepsUp() {
   let known = null;
   try { known = localStorage.getItem(kept); } catch { /* a private window keeps nothing */ }
   const found = calls().filter(network => !known || network.name === known);
-  const tries = (found.length ? found : calls()).map(network => ({ network, engine: $("engine").value }));
-  const done = await openFastEnough(ask, tries, site.runtime, width, height);
+  const tries = (found.length ? found : calls()).map(network => ({ network, engine: $("engine").value, threads }));
+  const done = await openFastEnough(ask, tries, site.runtime, width, height, asks.length);
   try { localStorage.setItem(kept, done.network.name); } catch { /* measured again next time */ }
   return done;
 }
@@ -82,29 +85,26 @@ async function reopen() {
   await sharpenStill();
 }
 
-/** Sharpen the RGBA pixels of one frame, and show it beside what it was. */
-async function sharpen(image) {
-  const { width, height } = image;
-  const done = await ask(
-    "sharpen", { pixels: image.data.buffer, width, height, strength: Number($("strength").value) }, [image.data.buffer],
-  );
-  draw($("before"), done.before, width, height);
-  draw($("after"), done.after, done.width, done.height);
+/** Show a frame and what the worker made of it. */
+function show({ before, after, milliseconds }, told) {
+  for (const [name, bitmap] of Object.entries({ before, after })) {
+    const canvas = $(name), { width, height } = bitmap;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    canvas.getContext("2d").drawImage(bitmap, 0, 0);
+    bitmap.close();
+  }
+  $("rate").textContent = [...told, `network ${milliseconds.toFixed(0)} ms`, engine].join(", ");
   reveal();
-  return done;
 }
 
-function draw(canvas, pixels, width, height) {
-  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-  canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(pixels), width, height), 0, 0);
-}
+/** A frame to the worker behind `ask`, with the strength that is chosen. */
+const sharpen = (ask, frame) => ask("sharpen", { frame, strength: Number($("strength").value) }, [frame]);
 
-/** The pixels of a picture or of a video's present frame, shrunk by `factor`. */
+/** A picture, or a video's present frame, shrunk by `factor`. */
 function grab(source, width, height, factor = 1) {
-  frame.canvas.width = Math.max(1, Math.round(width * factor));
-  frame.canvas.height = Math.max(1, Math.round(height * factor));
-  frame.drawImage(source, 0, 0, frame.canvas.width, frame.canvas.height);
-  return frame.getImageData(0, 0, frame.canvas.width, frame.canvas.height);
+  if (factor === 1) return createImageBitmap(source);
+  const [resizeWidth, resizeHeight] = [width, height].map(side => Math.max(1, Math.round(side * factor)));
+  return createImageBitmap(source, { resizeWidth, resizeHeight, resizeQuality: "medium" });
 }
 
 async function showPicture(file) {
@@ -124,8 +124,8 @@ async function sharpenStill() {
       + `and ${RESULT_MEGAPIXELS} come out at most.`);
   }
   say("Working ...");
-  const done = await sharpen(grab(still.bitmap, width, height));
-  $("rate").textContent = `${done.width} x ${done.height}, network ${done.milliseconds.toFixed(0)} ms, ${engine}`;
+  const done = await sharpen(asks[0], await grab(still.bitmap, width, height));
+  show(done, [`${done.after.width} x ${done.after.height}`]);
   say("Done.");
 }
 
@@ -151,20 +151,27 @@ async function live(what, request) {
   await play(video, taken);
 }
 
+/** Frame after frame, each to the worker whose turn it is, until another stream comes or none. */
 async function play(video, taken) {
-  const times = [];
-  while (stream === taken) {
+  const busy = asks.map(() => null), times = [];
+  for (let turn = 0; stream === taken; turn = (turn + 1) % asks.length) {
+    await busy[turn];
+    if (stream !== taken) break;
     const { videoWidth: width, videoHeight: height } = video;
-    const next = nextFrame(video);
-    const done = await sharpen(grab(video, width, height, shrunk(width, height)));
-    const now = performance.now();
-    times.push(now);
-    while (times[0] < now - 2000) times.shift();
-    const rate = times.length > 1 ? 1000 * (times.length - 1) / (now - times[0]) : 0;
-    $("rate").textContent = `${rate.toFixed(1)} frames a second, ${done.width} x ${done.height}, `
-      + `network ${done.milliseconds.toFixed(0)} ms, ${engine}`;
+    const grabbed = grab(video, width, height, shrunk(width, height)), next = nextFrame(video);
+    busy[turn] = sharpen(asks[turn], await grabbed).then(done => {
+      if (stream === taken) show(done, [`${counted(times).toFixed(1)} frames a second`, `${done.after.width} x ${done.after.height}`]);
+    });
     await next;
   }
+}
+
+/** How many frames a second came in the last two seconds, this one among them. */
+function counted(times) {
+  const now = performance.now();
+  times.push(now);
+  while (times[0] < now - 2000) times.shift();
+  return times.length > 1 ? 1000 * (times.length - 1) / (now - times[0]) : 0;
 }
 
 /** The factor that brings a live frame, upright or not, to the size that is chosen. */

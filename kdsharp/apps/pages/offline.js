@@ -3,14 +3,15 @@
 
 const KEPT = "kdsharp-live";
 const SMALL = [
-  "./", "style.css", "common.js", "student.js", "live.js", "worker.js", "restraint.js", "enlarge.js", "example.png", "site.json",
+  "./", "style.css", "common.js", "student.js", "live.js", "worker.js", "processor.js", "streams.js", "restraint.js",
+  "enlarge.js", "card.js", "webgpu.js", "webgpu-frames.js", "example.png", "site.json",
 ];
 
 self.addEventListener("install", event => event.waitUntil((async () => {
   const cache = await caches.open(KEPT);
   await cache.addAll(SMALL);
   const { networks } = await (await cache.match("site.json")).json();
-  await cache.addAll(networks.map(network => network.file));
+  await cache.addAll(networks.flatMap(files));
   await self.skipWaiting();
 })()));
 
@@ -36,7 +37,7 @@ async function answer(request) {
 
 /** Of runtimes and networks, keep those that the site has. */
 async function drop(cache, site) {
-  const networks = new Set(site.networks.flatMap(network => [address(network.file), address(network.int8)]));
+  const networks = new Set(site.networks.flatMap(files).map(address));
   for (const request of await cache.keys()) {
     const isRuntime = request.url.startsWith(address("onnxruntime-web-"));
     const isNetwork = request.url.startsWith(address("networks/"));
@@ -44,6 +45,9 @@ async function drop(cache, site) {
     if ((isRuntime || isNetwork) && !isNamed) await cache.delete(request);
   }
 }
+
+/** A network for each engine; not every one has all. */
+const files = ({ file, int8, wgsl }) => [file, int8, wgsl].filter(Boolean);
 
 function address(name) {
   return new URL(name, self.registration.scope).href;

@@ -1,6 +1,7 @@
 // A network in a worker, as pages see it: it is asked by messages, and chosen by how many frames a second it makes.
 
 export const CALLS = ["call-m", "call-s", "call-xs"]; // from the best to the fastest
+export const CORES = Math.min(navigator.hardwareConcurrency, 8); // more threads than that do not help
 const RATE = 20, SHARE = 0.8; // frames a second that are wanted, and how much of their time may be spent
 
 /** What sends one command to the worker at a port, which may be the worker itself, and gives what it answers. */
@@ -21,23 +22,26 @@ export function asking(port) {
   };
 }
 
-/** Load a network, leaving so many cores alone; what computes it then: a graphics card may say that it can, and cannot. */
-export async function open(ask, { network, engine, spare = 0 }, runtime) {
+const NEXT = { webgpu: "wasm-int8", "wasm-int8": "wasm" }; // where a browser has one and it fails
+
+/** Load a network, for an engine with so many threads; the engine that computes it then, and what is said of it. */
+export async function open(ask, { network, engine, threads }, runtime) {
   try {
-    return { engine, said: (await ask("open", { network, engine, spare, runtime })).engine };
+    return { engine, said: (await ask("open", { network, engine, threads, runtime })).said };
   } catch (error) {
-    if (engine !== "webgpu") throw error;
-    return open(ask, { network, engine: "wasm", spare }, runtime);
+    if (!NEXT[engine]) throw error;
+    return open(ask, { network, engine: NEXT[engine], threads }, runtime);
   }
 }
 
-/** Of tries from the best down ({ network, engine, spare }), the first that makes enough such frames, else the last. */
-export async function openFastEnough(ask, tries, runtime, width, height) {
+/** Of tries from the best down ({ network, engine, threads }), the first that makes enough such frames, else the last;
+ *  so many frames are computed `atOnce`. */
+export async function openFastEnough(ask, tries, runtime, width, height, atOnce = 1) {
   const times = [];
   let opened;
   for (const wanted of tries) {
     opened = { ...wanted, ...await open(ask, wanted, runtime) };
-    opened.milliseconds = (await ask("time", { width, height })).milliseconds;
+    opened.milliseconds = (await ask("time", { width, height })).milliseconds / atOnce;
     times.push(`${wanted.network.name}: ${opened.milliseconds.toFixed(0)} ms a frame of ${width} x ${height}`);
     if (opened.milliseconds <= SHARE * 1000 / RATE) break;
   }

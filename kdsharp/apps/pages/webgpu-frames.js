@@ -29,36 +29,84 @@ fn take(@builtin(global_invocation_id) id: vec3u) {
 `;
 
 const PAINT = `${ROUNDED}
+struct Settings {
+    size: vec2u, // of what comes out
+    scale: f32,
+    strength: f32,
+}
+
 @group(0) @binding(0) var frame: texture_2d<f32>;
-@group(0) @binding(1) var linear: sampler;
-@group(0) @binding(2) var<storage, read> sharper: array<f32>;
-@group(0) @binding(3) var<uniform> size: vec2u;
+@group(0) @binding(1) var<storage, read> sharper: array<f32>;
+@group(0) @binding(2) var<uniform> settings: Settings;
 
 @vertex
 fn corner(@builtin(vertex_index) index: u32) -> @builtin(position) vec4f {
     return vec4f(f32(index % 2 * 4) - 1, f32(index / 2 * 4) - 1, 0, 1); // one triangle that holds the canvas
 }
 
+// Keys' cubic interpolation with a = -0.75, as in enlarge.js.
+fn weights(t: f32) -> vec4f {
+    let near = vec2f(t, 1 - t);
+    let far = 1 + near;
+    let inner = (1.25 * near - 2.25) * near * near + 1;
+    let outer = ((-0.75 * far + 3.75) * far - 6) * far + 3;
+    return vec4f(outer.x, inner, outer.y);
+}
+
+fn base_of(pixel: vec2u) -> vec3f {
+    if (settings.scale == 1) {
+        return textureLoad(frame, pixel, 0).rgb;
+    }
+    let last = vec2i(textureDimensions(frame)) - 1;
+    let place = (vec2f(pixel) + 0.5) / settings.scale - 0.5;
+    let across = weights(fract(place.x));
+    let down = weights(fract(place.y));
+    var sum = vec3f();
+    for (var row = 0; row < 4; row++) {
+        for (var column = 0; column < 4; column++) {
+            let near = clamp(vec2i(floor(place)) + vec2i(column, row) - 1, vec2i(), last);
+            sum += down[row] * across[column] * textureLoad(frame, near, 0).rgb;
+        }
+    }
+    return saturate(sum);
+}
+
+fn change_of(pixel: vec2u, base: vec3f) -> f32 {
+    return sharper[pixel.y * settings.size.x + pixel.x] - luma_of(base);
+}
+
 @fragment
 fn colour(@builtin(position) place: vec4f) -> @location(0) vec4f {
     let pixel = vec2u(place.xy);
-    let before = textureSampleLevel(frame, linear, place.xy / vec2f(size), 0).rgb;
-    let change = sharper[pixel.y * size.x + pixel.x] - luma_of(before);
-    return vec4f(before + change, 1);
+    let base = base_of(pixel);
+    return vec4f(mix(base, saturate(base + change_of(pixel, base)), settings.strength), 1);
+}
+
+// In grey, twice as high: above what is to be added, below what is to be taken away.
+@fragment
+fn halves(@builtin(position) place: vec4f) -> @location(0) vec4f {
+    let below = u32(place.y) >= settings.size.y;
+    let pixel = vec2u(place.xy) - select(vec2u(), vec2u(0, settings.size.y), below);
+    let change = change_of(pixel, base_of(pixel));
+    return vec4f(vec3f(saturate(select(change, -change, below))), 1);
 }
 `;
 
-/** What paints frames on a canvas: { paint, destroy }. The canvas takes the size of what comes out. */
+/** What paints frames on a canvas: { paint, paintChange, destroy }. The canvas takes the size of what comes out. */
 export async function openPainter(device, network, canvas) {
   const context = canvas.getContext("webgpu"), format = navigator.gpu.getPreferredCanvasFormat();
-  context.configure({ device, format });
+  context.configure({ device, format, alphaMode: "opaque" });
   const module = code => device.createShaderModule({ code });
   const taking = await device.createComputePipelineAsync({ layout: "auto", compute: { module: module(TAKE) } });
-  const code = module(PAINT);
-  const painting = await device.createRenderPipelineAsync({
-    layout: "auto", vertex: { module: code }, fragment: { module: code, targets: [{ format }] },
+  const code = module(PAINT), bindings = device.createBindGroupLayout({
+    entries: [{ texture: {} }, { buffer: { type: "read-only-storage" } }, { buffer: { type: "uniform" } }].map(
+      (kind, binding) => ({ binding, visibility: GPUShaderStage.FRAGMENT, ...kind }),
+    ),
   });
-  const linear = device.createSampler({ magFilter: "linear", minFilter: "linear" });
+  const layout = device.createPipelineLayout({ bindGroupLayouts: [bindings] });
+  const [colour, halves] = await Promise.all(["colour", "halves"].map(entryPoint => device.createRenderPipelineAsync({
+    layout, vertex: { module: code }, fragment: { module: code, entryPoint, targets: [{ format }] },
+  })));
   let ready = null;
 
   function prepare(width, height) {
@@ -66,31 +114,32 @@ export async function openPainter(device, network, canvas) {
     const { TEXTURE_BINDING, COPY_DST, RENDER_ATTACHMENT } = GPUTextureUsage;
     const usage = TEXTURE_BINDING | COPY_DST | RENDER_ATTACHMENT;
     const frame = device.createTexture({ size: [width, height], format: "rgba8unorm", usage });
-    const size = device.createBuffer({ size: 8, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
-    device.queue.writeBuffer(size, 0, new Uint32Array([buffers.wide, buffers.high]));
-    [canvas.width, canvas.height] = [buffers.wide, buffers.high];
-    const group = (pipeline, resources) => device.createBindGroup({
-      layout: pipeline.getBindGroupLayout(0), entries: resources.map((resource, binding) => ({ binding, resource })),
+    const settings = device.createBuffer({ size: 16, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    const group = (layout, resources) => device.createBindGroup({
+      layout, entries: resources.map((resource, binding) => ({ binding, resource })),
     });
     const view = frame.createView();
-    const take = group(taking, [view, { buffer: buffers.before }]);
-    const paint = group(painting, [view, linear, { buffer: buffers.after }, { buffer: size }]);
-    return { buffers, frame, size, take, paint };
+    const take = group(taking.getBindGroupLayout(0), [view, { buffer: buffers.before }]);
+    const paint = group(bindings, [view, { buffer: buffers.after }, { buffer: settings }]);
+    return { buffers, frame, settings, take, paint };
   }
 
   function destroy() {
     ready?.buffers.destroy();
     ready?.frame.destroy();
-    ready?.size.destroy();
+    ready?.settings.destroy();
     ready = null;
   }
 
-  /** Sharpen and paint a video, image, canvas, ImageBitmap or VideoFrame of width x height pixels. */
-  function paint(source, width, height, settings) {
+  function through(pipeline, parts, source, width, height, { strength = 1, ...settings } = {}) {
     if (ready?.buffers.width !== width || ready.buffers.height !== height) {
       destroy();
       ready = prepare(width, height);
     }
+    const { wide, high, encode } = ready.buffers;
+    if (canvas.width !== wide || canvas.height !== parts * high) Object.assign(canvas, { width: wide, height: parts * high });
+    device.queue.writeBuffer(ready.settings, 0, new Uint32Array([wide, high]));
+    device.queue.writeBuffer(ready.settings, 8, new Float32Array([network.scale, strength]));
     device.queue.copyExternalImageToTexture({ source }, { texture: ready.frame }, [width, height]);
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
@@ -98,15 +147,21 @@ export async function openPainter(device, network, canvas) {
     pass.setBindGroup(0, ready.take);
     pass.dispatchWorkgroups(Math.ceil(width / SIDE), Math.ceil(height / SIDE));
     pass.end();
-    ready.buffers.encode(encoder, settings);
+    encode(encoder, settings);
     const view = context.getCurrentTexture().createView();
     const drawn = encoder.beginRenderPass({ colorAttachments: [{ view, loadOp: "clear", storeOp: "store" }] });
-    drawn.setPipeline(painting);
+    drawn.setPipeline(pipeline);
     drawn.setBindGroup(0, ready.paint);
     drawn.draw(3);
     drawn.end();
     device.queue.submit([encoder.finish()]);
   }
 
-  return { paint, destroy };
+  return {
+    /** Sharpen and paint a video, image, canvas, ImageBitmap or VideoFrame of width x height pixels. */
+    paint: (...values) => through(colour, 1, ...values),
+    /** Paint what sharpening changes, in grey: above what is to be added, below what is to be taken away. */
+    paintChange: (...values) => through(halves, 2, ...values),
+    destroy,
+  };
 }

@@ -1,10 +1,10 @@
 // The network of a page: in the worker of a hidden frame, loaded at the first click and gone with the last video.
 
 import site from "./site.js";
-import { asking, openFastEnough } from "./student.js";
+import { asking, CORES, openFastEnough } from "./student.js";
 
 const LIVE = { width: 640, height: 360 }; // of the frames that networks are measured with
-const SPARE = 1; // cores that are left to the page, which has videos to decode
+const THREADS = Math.max(1, CORES - 1); // a core is left to the page, which has videos to decode
 const PATIENCE = 10_000; // milliseconds until a frame that does not come is given up
 const NO_FRAME = "This page lets no frame of the extension in: its video is left alone.";
 
@@ -33,7 +33,7 @@ export async function load() {
 }
 
 async function chosen(ask, fast) {
-  const each = engines => site.networks.flatMap(network => engines.map(engine => ({ network, engine, spare: SPARE })));
+  const each = engines => site.networks.flatMap(network => engines.map(engine => ({ network, engine, threads: THREADS })));
   const tries = each(fast ? ["webgpu"] : ["wasm", "wasm-int8"]);
   const { network, said, milliseconds } = await openFastEnough(ask, tries, site.runtime, LIVE.width, LIVE.height);
   return { name: network.name, said, perMillion: 1e6 * milliseconds / (LIVE.width * LIVE.height) };

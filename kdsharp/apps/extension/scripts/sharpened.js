@@ -111,8 +111,8 @@ export function sharpened(video, network) {
     try {
       const same = width === frame.displayWidth && height === frame.displayHeight;
       const small = same ? {} : { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" };
-      const bitmap = await createImageBitmap(frame, small);
-      const { change } = await ask("change", { bitmap, stream }, [bitmap]);
+      const shrunk = await createImageBitmap(frame, small);
+      const { change } = await ask("change", { frame: shrunk, stream }, [shrunk]);
       if (turn === turns) {
         draw(frame, change, Number(panel.find("#strength").value));
         counted++;
