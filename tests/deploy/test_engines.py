@@ -149,6 +149,12 @@ def test_engines_at_hand_are_those_of_the_device(monkeypatch: pytest.MonkeyPatch
     assert "torch" not in sharpen.engines_at_hand() and sharpen.engines_at_hand("cuda") == []
 
 
+def test_of_openmps_list_of_threads_the_first_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenMP 5.2, 21.1.2: a number for each level of nesting, outermost first."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
+    assert base.threads_at_hand() == 3
+
+
 def test_onnx_runtime_does_not_pass_the_processor_off_as_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """With onnxruntime-gpu and no GPU, a session goes on with the processor and says nothing."""
     if torch.cuda.is_available():

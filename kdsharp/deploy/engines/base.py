@@ -210,9 +210,12 @@ def has_gpu() -> bool:
 
 
 def threads_at_hand() -> int:
-    """OMP_NUM_THREADS where it is set, as PyTorch has it, else the processors that this process may use."""
+    """OMP_NUM_THREADS where it is set, as PyTorch has it, else the processors that this process may use.
+
+    Of a list (`4,2`, as OpenMP has it for loops within loops) the first number counts.
+    """
     if value := os.environ.get("OMP_NUM_THREADS"):
-        return int(value)
+        return int(value.split(",")[0])
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
