@@ -12,7 +12,6 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,6 +29,7 @@ from kdsharp.deploy import Sharpener, load_student
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 import browser_lane
+from lane import tabs
 
 needs_runtime = pytest.mark.skipif(
     live.runtime_dir() is None, reason="onnxruntime-web is not here: `make web` fetches it, with Node's npm"
@@ -105,58 +105,8 @@ class Site(SimpleHTTPRequestHandler):
         super().end_headers()
 
 
-class Tab:
-    """A page, the button in the toolbar, and the world of the extension's scripts in it."""
-
-    def __init__(self, context: Any, extension_id: str, address: str) -> None:
-        self.page, self.id, self.worlds = context.new_page(), extension_id, []
-        self.browser = context.browser.new_browser_cdp_session()
-        self.session = context.new_cdp_session(self.page)
-        self.session.on("Runtime.executionContextCreated", lambda event: self.worlds.append(event["context"]))
-        self.session.send("Runtime.enable")
-        self.page.goto(address)
-        self.waits("[...document.querySelectorAll('video')].every(video => video.currentTime > 0)")
-        self.page.wait_for_timeout(
-            500
-        )  # a click in the very moment of loading is lost now and then; no hand is so fast
-
-    def waits(self, code: str, seconds: float = 20) -> None:
-        """Until that is true in the page, whose policy forbids Playwright's own way of waiting."""
-        for _ in range(int(10 * seconds)):
-            if self.page.evaluate(code):
-                return
-            self.page.wait_for_timeout(100)
-        raise AssertionError(code)
-
-    def click(self) -> None:
-        """What a click on the button does: the browser grants `activeTab`, and calls the extension."""
-        found = self.browser.send("Target.getTargets", {"filter": [{}]})["targetInfos"]
-        (tab,) = [one for one in found if one["type"] == "tab" and one["url"] == self.page.url]
-        self.browser.send("Extensions.triggerAction", {"id": self.id, "targetId": tab["targetId"]})
-
-    def run(self, code: str) -> Any:
-        """What JavaScript gives beside the extension's scripts; `work` holds what sharpens each video."""
-        world = next(one for one in self.worlds if self.id in one["origin"])
-        start = 'const work = (await import(chrome.runtime.getURL("videos.js"))).atWork();'
-        answer = self.session.send(
-            "Runtime.evaluate",
-            {"expression": f"(async () => {{ {start} {code} }})()", "contextId": world["id"]}
-            | {"awaitPromise": True, "returnByValue": True},
-        )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    def until(self, code: str, seconds: float = 40) -> Any:
-        """The first true answer."""
-        for _ in range(int(5 * seconds)):
-            if (self.worlds and any(self.id in one["origin"] for one in self.worlds)) and (
-                answer := self.run(code)
-            ):
-                return answer
-            self.page.wait_for_timeout(200)
-        raise AssertionError(f"{code}: {self.run(self.SAID)}")
-
-    SAID = "return work.map(one => one.find('#said').textContent)"
+class Seen(tabs.Tab):
+    """A tab whose pixels are compared with Python's."""
 
     def pixels(self, source: str) -> np.ndarray:
         height, width, text = self.run(f"const source = {source}; {PIXELS}")
@@ -164,9 +114,7 @@ class Tab:
 
     def student(self) -> Sharpener:
         """What computes here, in Python: where 32 bits are too slow, the extension takes 8."""
-        said = self.until(
-            "return work.map(one => one.find('#said').textContent).find(said => / of /.test(said))"
-        )
+        said = self.said()
         return load_student("call-s", engine="onnx-int8" if "8 bits" in said else "onnx")
 
     def difference(self, student: Sharpener, number: int = 0) -> int:
@@ -236,43 +184,18 @@ def soft(image: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
+    if browser_lane.chromium() is None:
+        pytest.skip("there is no Chromium")
     with playwright.sync_playwright() as started:
         yield started.chromium
-
-
-@contextmanager
-def browser(chromium: Any, unpacked: Path, address: str, profile: Path, *switches: str) -> Iterator[Callable]:
-    """What opens a page, alone, in a fresh profile that has the extension."""
-    if (program := browser_lane.chromium()) is None:
-        pytest.skip("there is no Chromium")
-    context = chromium.launch_persistent_context(
-        profile,
-        executable_path=program,
-        viewport={"width": 1000, "height": 700},
-        args=["--enable-unsafe-extension-debugging", *switches],
-        ignore_default_args=["--disable-extensions"],
-    )
-    loaded = context.browser.new_browser_cdp_session().send(
-        "Extensions.loadUnpacked", {"path": str(unpacked)}
-    )
-    tabs = []
-
-    def opened(name: str) -> Tab:
-        for tab in tabs:
-            tab.page.close()
-        tabs[:] = [Tab(context, loaded["id"], f"{address}/{name}.html")]
-        return tabs[0]
-
-    yield opened
-    context.close()
 
 
 @pytest.fixture(scope="module")
 def visit(
     chromium: Any, unpacked: Path, address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable]:
-    with browser(chromium, unpacked, address, tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
+    with tabs.browser(chromium, unpacked, tmp_path_factory.mktemp("profile"), kind=Seen) as opened:
+        yield lambda name: opened(f"{address}/{name}.html")
 
 
 @needs_runtime
@@ -432,10 +355,11 @@ def test_on_a_graphics_card_that_is_emulated(chromium: Any, address: str, tmp_pa
     card = (folder / "card.js").read_text()
     assert "!adapter.info.isFallbackAdapter" in card
     (folder / "card.js").write_text(card.replace("!adapter.info.isFallbackAdapter", "true"))
-    with browser(chromium, folder, address, tmp_path / "profile", *browser_lane.SOFTWARE_GPU) as visit:
-        tab = visit("call")
+    switches = browser_lane.SOFTWARE_GPU
+    with tabs.browser(chromium, folder, tmp_path / "profile", *switches, kind=Seen) as opened:
+        tab = opened(f"{address}/call.html")
         tab.click()
-        said = tab.until(Tab.SAID + ".find(said => / of /.test(said))")
+        said = tab.said()
         if "WebGPU" not in said:
             pytest.skip("this Chromium has no WebGPU on the processor")
         step = re.search(r"(\d+) x (\d+), call-xs, WebGPU$", said)
