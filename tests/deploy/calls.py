@@ -68,6 +68,27 @@ def poor(height: int, width: int) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
 
 
+def as_video(luma: np.ndarray, bits: int, full: bool) -> tuple[list[str], bytes, np.ndarray]:
+    """Luma (H, W) in [0, 1] as a grey frame: what FFmpeg is told of it, its bytes, and the luma rounded to its bits."""
+    low, span = (0, (1 << bits) - 1) if full else (16 << (bits - 8), 219 << (bits - 8))
+    codes = np.rint(luma * span + low)
+    grey = np.full((2, *luma.shape), 1 << (bits - 1))
+    kind, pixels = (np.uint8, "yuv444p") if bits == 8 else (np.uint16, f"yuv444p{bits}le")
+    told = [
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        pixels,
+        "-s",
+        f"{luma.shape[1]}x{luma.shape[0]}",
+        "-colorspace",
+        "bt709",
+    ]
+    told += ["-color_range", "pc" if full else "tv"]
+    frame = np.concatenate([codes[None], grey]).astype(kind).tobytes()
+    return told, frame, ((codes - low) / span).astype(np.float32)
+
+
 def enlarged(luma: np.ndarray, scale: float) -> np.ndarray:
     """Bilinear, in the place of a network's answer."""
     sides = [recipes.enlarged(side, scale) for side in luma.shape]

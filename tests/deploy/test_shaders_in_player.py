@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from calls import KINDS, difference, enlarged, poor, reference, save
+from calls import KINDS, as_video, difference, enlarged, poor, reference, save
 
 from benchmarks.player import with_values
 from kdsharp.deploy import shaders
@@ -53,25 +53,21 @@ def play(tmp_path: Path) -> Callable:
         shader: str, luma: np.ndarray, scale: float = 1, bits: int = 8, levels: str = STUDIO, **settings: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the frame held, rounded to its bits, and what came out of the player."""
-        low, span = (0, (1 << bits) - 1) if levels == FULL else (16 << (bits - 8), 219 << (bits - 8))
-        codes = np.rint(luma * span + low)
+        told, frame, given = as_video(luma, bits, full=levels == FULL)
         (tmp_path / "s.glsl").write_text(with_values(shader, **settings))
         height, width = enlarged(luma, scale).shape
-        grey = np.full((2, *luma.shape), 1 << (bits - 1))
-        kind, pixels = (np.uint8, "yuv444p") if bits == 8 else (np.uint16, f"yuv444p{bits}le")
         drawn = f"libplacebo=w={width}:h={height}:format=yuv444p16le:dithering=-1:upscaler=bilinear"
         done = ffmpeg(
-            *("-f", "rawvideo", "-pix_fmt", pixels, "-s", f"{luma.shape[1]}x{luma.shape[0]}"),
-            *("-color_range", levels, "-colorspace", "bt709", "-i", "-", "-vf"),
+            *(*told, "-i", "-", "-vf"),
             f"hwupload,{drawn}:range={levels}:colorspace=bt709:custom_shader_path={tmp_path / 's.glsl'},"
             "hwdownload,format=yuv444p16le",
             *("-f", "rawvideo", "-"),
-            given=np.concatenate([codes[None], grey]).astype(kind).tobytes(),
+            given=frame,
         )
         assert done.returncode == 0 and not done.stderr, done.stderr.decode()
         out = np.frombuffer(done.stdout, np.uint16)[: height * width].reshape(height, width).astype(float)
         out = out / 65535 if levels == FULL else (out / 256 - 16) / 219
-        return ((codes - low) / span).astype(np.float32), out
+        return given, out
 
     return played
 
