@@ -3,11 +3,42 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import browser_lane
 
 SAID = "work.map(one => one.find('#said').textContent)"
+
+# What the page of a call does: the camera's picture goes to a peer at so many kilobits a second, and comes back.
+CALL = Template("""<video autoplay muted style="width: 640px; height: 360px"></video><script>
+async function call() {
+  const photo = await createImageBitmap(await (await fetch("photo.png")).blob());
+  const camera = Object.assign(document.createElement("canvas"), { width: $width, height: $height });
+  const context = camera.getContext("2d");
+  let tick = 0;
+  const film = () => context.drawImage(photo, 40 + 3 * (tick++ % 20), 30, $width, $height, 0, 0, $width, $height);
+  setInterval(film, 1000 / $rate);
+  const [here, there] = [new RTCPeerConnection(), new RTCPeerConnection()];
+  here.onicecandidate = event => there.addIceCandidate(event.candidate);
+  there.onicecandidate = event => here.addIceCandidate(event.candidate);
+  there.ontrack = event => { document.querySelector("video").srcObject = new MediaStream([event.track]); };
+  const sender = here.addTrack(camera.captureStream($rate).getVideoTracks()[0]);
+  await here.setLocalDescription(await here.createOffer());
+  await there.setRemoteDescription(here.localDescription);
+  await there.setLocalDescription(await there.createAnswer());
+  await here.setRemoteDescription(there.localDescription);
+  const wanted = sender.getParameters();
+  wanted.encodings[0].maxBitrate = 1000 * $kbps;
+  await sender.setParameters(wanted);
+}
+call();
+</script>""")
+
+
+def call(width: int, height: int, rate: int, kbps: int) -> str:
+    """A page's body that shows a call between two peers on this machine; its camera films the site's photo.png."""
+    return CALL.substitute(width=width, height=height, rate=rate, kbps=kbps)
 
 
 class Tab:
@@ -21,9 +52,7 @@ class Tab:
         self.session.send("Runtime.enable")
         self.page.goto(address)
         self.waits("[...document.querySelectorAll('video')].every(video => video.currentTime > 0)")
-        self.page.wait_for_timeout(
-            500
-        )  # a click in the moment of loading is lost now and then; no hand is so fast
+        self.page.wait_for_timeout(500)  # a click in that moment is lost now and then; no hand is so fast
 
     def waits(self, code: str, seconds: float = 20) -> None:
         """Until that is true in the page, whose policy forbids Playwright's own way of waiting."""

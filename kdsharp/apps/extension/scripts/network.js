@@ -33,8 +33,7 @@ export async function load() {
 }
 
 async function chosen(ask, fast) {
-  const each = engines => site.networks.flatMap(network => engines.map(engine => ({ network, engine, threads: THREADS })));
-  const tries = each(fast ? ["webgpu"] : ["wasm", "wasm-int8"]);
+  const tries = site.networks.map(network => ({ network, engine: fast ? "webgpu" : "wasm-int8", threads: THREADS }));
   const { network, said, milliseconds } = await openFastEnough(ask, tries, site.runtime, LIVE.width, LIVE.height);
   return { name: network.name, said, perMillion: 1e6 * milliseconds / (LIVE.width * LIVE.height) };
 }

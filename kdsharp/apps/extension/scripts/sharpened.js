@@ -3,10 +3,11 @@
 import { bar } from "./bar.js";
 import { drawing } from "./drawing.js";
 import { overlay } from "./overlay.js";
-import { firstStep, judging, steps } from "./pace.js";
+import { firstStep, fits, judging, steps } from "./pace.js";
 import { nextFrame } from "./student.js";
 
 const RATE = 30, WINDOW = 2000; // frames a second until the first window of so many milliseconds has counted them
+const AHEAD = 2; // frames under way: one is computed while the other is taken and drawn
 const PATIENCE = 300; // milliseconds until a still picture is looked at again
 const PROTECTED = "This video is protected: its frames cannot be read, so it is left alone.";
 const FOREIGN = "This video comes from another site, which does not let its frames be read: it is left alone.";
@@ -71,9 +72,11 @@ export function sharpened(video, network) {
 
   /** Frame after frame, until this `turn` is over. */
   async function work(turn, { ask, name, said, perMillion }) {
+    const flying = [];
     let size = "", found, step, judge, span = null;
     let presented = (await nextFrame(video, PATIENCE))?.presentedFrames ?? 0;
     while (turn === turns) {
+      if (flying.length === AHEAD) await flying.shift();
       const next = nextFrame(video, PATIENCE), frame = resting() ? null : grab();
       if (!frame) {
         span = null;
@@ -86,18 +89,22 @@ export function sharpened(video, network) {
         step = firstStep(found, perMillion, RATE);
       }
       span ??= { from: performance.now(), first: presented, drawn: 0, busy: 0 };
-      span.busy += await through(ask, frame, found[step], turn);
+      const one = through(ask, frame, found[step], turn).then(spent => { if (span) span.busy += spent; });
+      one.catch(() => {}); // it is waited for above, or nobody cares any more
+      flying.push(one);
       span.drawn++;
       presented = (await next)?.presentedFrames ?? presented;
       if (found[step].every === 2) presented = (await nextFrame(video, PATIENCE))?.presentedFrames ?? presented;
       const elapsed = performance.now() - span.from;
       if (elapsed < WINDOW || turn !== turns) continue;
-      const told = { presented: presented - span.first, drawn: span.drawn, busy: span.busy / elapsed };
-      const { width: wide, height: high, every } = found[step], rate = count => Math.round(1000 * count / elapsed);
+      const told = { presented: presented - span.first, drawn: span.drawn }, rate = count => 1000 * count / elapsed;
+      const { width: wide, height: high, every } = found[step], cost = 1e6 * span.busy / span.drawn / (wide * high);
       if (told.presented) {
-        label(`${rate(told.drawn)} of ${rate(told.presented)} frames a second, ${wide} x ${high}, ${name}, ${said}`);
+        const [made, shown] = [told.drawn, told.presented].map(count => Math.round(rate(count)));
+        label(`${made} of ${shown} frames a second, ${wide} x ${high}, ${name}, ${said}`);
       }
-      step = Math.max(0, step + judge({ ...told, every }));
+      const room = step > 0 && fits(found[step - 1], cost, rate(told.presented));
+      step = Math.max(0, step + judge({ ...told, every, room }));
       if (step === found.length) { stop(SLOW); return; }
       span = null;
     }
@@ -105,23 +112,22 @@ export function sharpened(video, network) {
 
   const resting = () => document.pictureInPictureElement === video || document.hidden;
 
-  /** One frame through the network and into the overlay; the milliseconds that this took. */
+  /** One frame through the network and into the overlay; the milliseconds that the network took. */
   async function through(ask, frame, { width, height }, turn) {
-    const began = performance.now();
     try {
       const same = width === frame.displayWidth && height === frame.displayHeight;
       const small = same ? {} : { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" };
       const shrunk = await createImageBitmap(frame, small);
-      const { change } = await ask("change", { frame: shrunk, stream }, [shrunk]);
+      const { change, milliseconds } = await ask("change", { frame: shrunk, stream }, [shrunk]);
       if (turn === turns) {
         draw(frame, change, Number(panel.find("#strength").value));
         counted++;
       }
       change.close();
+      return milliseconds;
     } finally {
       frame.close();
     }
-    return performance.now() - began;
   }
 
   function remove() {
