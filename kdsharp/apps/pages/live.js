@@ -63,7 +63,7 @@ async function open() {
   const done = value === ANY ? await openWhatKeepsUp() : await openIn(ask, wanted, site.runtime);
   opened = done.network ?? wanted.network;
   $("engine").value = done.engine;
-  engine = [done.said, ...done.times ?? []].join(", ");
+  engine = [done.said, ...(workers.length > 1 ? ["2 frames at once"] : []), ...done.times ?? []].join(", ");
 }
 
 /** The network for calls that is good and fast enough: measured once for an engine and a size. */
