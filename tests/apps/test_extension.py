@@ -347,7 +347,7 @@ def test_on_a_graphics_card_that_is_emulated(chromium: Any, address: str, tmp_pa
     with tabs.browser(chromium, folder, tmp_path / "profile", *switches, kind=Seen) as opened:
         tab = opened(f"{address}/call.html")
         tab.click()
-        said = tab.said()
+        said = tab.said(seconds=120)
         if "WebGPU" not in said:
             pytest.skip("this Chromium has no WebGPU on the processor")
         step = re.search(r"(\d+) x (\d+), call-xs, WebGPU$", said)

@@ -92,9 +92,9 @@ class Tab:
             self.page.wait_for_timeout(200)
         raise AssertionError(f"{code}: {self.run(f'return {SAID}')}")
 
-    def said(self) -> str:
+    def said(self, seconds: float = 40) -> str:
         """The bar's sentence with the rate, the size, the network and what computes it."""
-        return self.until(f"return {SAID}.find(said => / of /.test(said))")
+        return self.until(f"return {SAID}.find(said => / of /.test(said))", seconds)
 
 
 @contextmanager

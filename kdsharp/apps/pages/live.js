@@ -29,15 +29,15 @@ async function start() {
   $("upload").hidden = !site.upload;
   $("student").replaceChildren(...site.networks.map(network => new Option(network.name)));
   if (calls().length > 1) $("student").add(new Option(`${ANY} (the best that keeps up)`, ANY));
-  if (!site.runtime) {
+  const ready = await ask("look");
+  if (!site.runtime && !ready.webgpu) {
     say("The runtime of networks in browsers is not here yet. Fetch it once with: kdsharp web --runtime (it needs npm, "
       + "which comes with Node.js), and load this page again. The page for uploads works without it.", true);
     return;
   }
   if (!site.networks.length) throw new Error("None of this server's networks works on luma, which this page needs.");
-  const ready = await ask("look");
-  $("engine").value = ready.fast ? "webgpu" : "wasm-int8";
-  $("engine").querySelector("[value=webgpu]").disabled = !ready.webgpu;
+  $("engine").value = ready.fast || !site.runtime ? "webgpu" : "wasm-int8"; // a graphics card needs no runtime
+  for (const option of $("engine").options) option.disabled = option.value === "webgpu" ? !ready.webgpu : !site.runtime;
   $("size").value = ready.fast ? "1280x720" : "640x360";
   await open();
   for (const id of ["camera", "screen", "example", "picture", "student", "engine"]) $(id).disabled = false;
@@ -154,13 +154,17 @@ async function live(what, request) {
 /** Frame after frame, each to the worker whose turn it is, until another stream comes or none. */
 async function play(video, taken) {
   const busy = asks.map(() => null), times = [];
-  for (let turn = 0; stream === taken; turn = (turn + 1) % asks.length) {
+  let newest = 0;
+  for (let number = 1; stream === taken; number++) {
+    const turn = number % asks.length;
     await busy[turn];
     if (stream !== taken) break;
     const { videoWidth: width, videoHeight: height } = video;
     const grabbed = grab(video, width, height, shrunk(width, height)), next = nextFrame(video);
     busy[turn] = sharpen(asks[turn], await grabbed).then(done => {
-      if (stream === taken) show(done, [`${counted(times).toFixed(1)} frames a second`, `${done.after.width} x ${done.after.height}`]);
+      if (stream !== taken || number < newest) return; // the other worker may have been faster
+      newest = number;
+      show(done, [`${counted(times).toFixed(1)} frames a second`, `${done.after.width} x ${done.after.height}`]);
     });
     await next;
   }
