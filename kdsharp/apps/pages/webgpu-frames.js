@@ -147,7 +147,7 @@ export async function openPainter(device, network, canvas) {
     pass.setBindGroup(0, ready.take);
     pass.dispatchWorkgroups(Math.ceil(width / SIDE), Math.ceil(height / SIDE));
     pass.end();
-    encode(encoder, settings);
+    encode(encoder, { steps: 255, ...settings }); // what is painted has 8 bits
     const view = context.getCurrentTexture().createView();
     const drawn = encoder.beginRenderPass({ colorAttachments: [{ view, loadOp: "clear", storeOp: "store" }] });
     drawn.setPipeline(pipeline);

@@ -60,11 +60,12 @@ export async function open(device, text) {
     const group = device.createBindGroup({ layout: bound, entries });
     const threads = { folded: [across, down], parts: [PARTS, PARTS], once: [1, 1], output: [wide, high] };
 
-    function encode(encoder, { strength = 1, clamped = false, restraint = true } = {}) {
+    function encode(encoder, { strength = 1, clamped = false, restraint = true, steps = 0 } = {}) {
       const values = new DataView(new ArrayBuffer(32));
       [width, height].forEach((side, at) => values.setUint32(4 * at, side, true));
       values.setFloat32(8, strength, true);
       [clamped, restraint].forEach((flag, at) => values.setUint32(12 + 4 * at, Number(flag), true));
+      values.setFloat32(20, steps, true);
       device.queue.writeBuffer(settings, 0, values.buffer);
       const pass = encoder.beginComputePass();
       pass.setBindGroup(0, group);

@@ -123,15 +123,17 @@ def _convolution(number: int, layer: Convolution, source: str, save: str, rectif
 
 
 def _restraint(network: Plain, correction: str) -> str:
+    fold = network.fold
     changes = "".join(
-        f"            sum.x += dot(abs({correction}[{group} * plane + at]), vec4f(1.0));\n"
-        for group in range(network.convolutions[-1].groups_out)
+        f"            sum.x += moved(luma(place * {fold} + vec2i({plane % fold}, {plane // fold})), "
+        f"{correction}[{plane // 4} * plane + at][{plane % 4}]);\n"
+        for plane in range(fold**2)
     )
     return Template(passes.RESTRAINT).substitute(
         side=PLACES,
         every=EVERY,
-        fold=network.fold,
-        planes=network.fold**2,
+        fold=fold,
+        planes=fold**2,
         changes=changes,
         flat=FLAT,
         full=network.restraint,

@@ -18,8 +18,9 @@ HEADER = """\
 // Cost: {cost}.
 """
 RESTRAINED = """\
-// restraint: 1 leaves a frame alone that the network would hardly change (kdsharp/deploy/restraint.py)."""
-FREE = "// restraint: the network has none, and the setting does nothing."
+// restraint: 1 leaves a frame alone that the network would hardly change (kdsharp/deploy/restraint.py). steps: 255
+// judges by what a frame of 8 bits shows of the change, 0 by all of it."""
+FREE = "// restraint, steps: the network has no restraint, and the settings do nothing."
 
 COMMON = """\
 struct Settings {
@@ -27,6 +28,7 @@ struct Settings {
     strength: f32,
     clamped: u32,
     restraint: u32,
+    steps: f32,
 }
 
 @group(0) @binding(0) var<uniform> settings: Settings;
@@ -108,6 +110,14 @@ $stores}
 
 # The sizes of the correction and of the steps between neighbours, by 64 x 64 parts of every fourth row.
 RESTRAINT = """\
+fn moved(base: f32, change: f32) -> f32 {
+    if (settings.steps == 0.0) {
+        return abs(change);
+    }
+    let ends = round(settings.steps * vec2f(base, clamp(base + change, 0.0, 1.0)));
+    return abs(ends.y - ends.x) / settings.steps;
+}
+
 @compute @workgroup_size($side, $side)
 fn count(@builtin(global_invocation_id) id: vec3u) {
     let part = vec2i(id.xy);
