@@ -61,6 +61,16 @@ def reference(source: Path, restrained: bool = True) -> Callable[[np.ndarray], n
     return answer
 
 
+def between() -> np.ndarray:
+    """RGB (180, 320, 3), as soft as an unsharp camera: `call-xs` lets half of its change pass, and unrounded more."""
+    photo = cv2.resize(
+        data.read_image(data.embedded_photos("val")[0]), (512, 512), interpolation=cv2.INTER_AREA
+    )
+    small = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    soft = cv2.resize(small, (512, 512), interpolation=cv2.INTER_LINEAR)
+    return cv2.addWeighted(soft, 0.8, photo, 0.2, 0)[30:210, 60:380]
+
+
 def poor(height: int, width: int) -> np.ndarray:
     """Luma (H, W) in [0, 1] of a photograph, softened so much that every network has something to do."""
     photo = cv2.cvtColor(data.read_image(data.embedded_photos("val")[0]), cv2.COLOR_RGB2GRAY)

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from calls import KINDS, difference, enlarged, poor, reference, save
+from calls import KINDS, between, difference, enlarged, poor, reference, save
 
 from kdsharp import data, deploy
 from kdsharp.apps import live
@@ -137,17 +137,10 @@ def test_a_frame_is_painted_as_python_paints_it(page: Any, tmp_path: Path) -> No
 
 
 def test_restraint_between_alone_and_corrected_is_that_of_bytes(page: Any) -> None:
-    """Where rounding decides how much passes: unrounded, this frame would be changed by half as much again."""
-    source, student = checkpoints.find("call-xs"), deploy.load_student("call-xs", engine="onnx")
-    photo = cv2.resize(
-        data.read_image(data.embedded_photos("val")[0]), (512, 512), interpolation=cv2.INTER_AREA
-    )
-    small = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    soft = cv2.resize(small, (512, 512), interpolation=cv2.INTER_LINEAR)
-    frame = cv2.addWeighted(soft, 0.8, photo, 0.2, 0)[30:210, 60:380]
-    expected, free = student(frame), student.unrestrained()(frame)
-    passed = np.abs(expected.astype(float) - frame).sum() / np.abs(free.astype(float) - frame).sum()
-    assert 0.3 < passed < 0.7
+    source, frame = checkpoints.find("call-xs"), between()
+    student = deploy.load_student("call-xs", engine="onnx")
+    expected, free = (made(frame).astype(float) for made in (student, student.unrestrained()))
+    assert 0.3 < np.abs(expected - frame).sum() / np.abs(free - frame).sum() < 0.7
     assert difference(paint(page, source, frame) / 255, expected / 255) < 2.5
     assert difference(paint(page, source, frame, steps=0) / 255, expected / 255) > 2.5
 

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from calls import KINDS, as_video, difference, enlarged, poor, reference, save
+from calls import KINDS, as_video, between, difference, enlarged, poor, reference, save
 
 from benchmarks.player import with_values
-from kdsharp.deploy import shaders
+from kdsharp.deploy import load_student, shaders
 from kdsharp.deploy.clamp import clamped
 from kdsharp.deploy.shaders import plain
 from kdsharp.disk import checkpoints
@@ -53,6 +54,8 @@ def play(tmp_path: Path) -> Callable:
         shader: str, luma: np.ndarray, scale: float = 1, bits: int = 8, levels: str = STUDIO, **settings: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the frame held, rounded to its bits, and what came out of the player."""
+        if "//!PARAM fine\n" in shader:
+            settings = {"fine": 1} | settings  # `reference` computes with floats
         told, frame, given = as_video(luma, bits, full=levels == FULL)
         (tmp_path / "s.glsl").write_text(with_values(shader, **settings))
         height, width = enlarged(luma, scale).shape
@@ -113,3 +116,13 @@ def test_a_good_frame_is_left_alone_unless_told(play: Callable) -> None:
     assert difference(out, given) < 1
     given, out = play(shader, sharp, restraint=0)
     assert difference(out, reference(source, restrained=False)(given)) < 2 < difference(out, given)
+
+
+def test_restraint_between_alone_and_corrected_is_that_of_bytes(play: Callable) -> None:
+    source, grey = checkpoints.find("call-xs"), cv2.cvtColor(between(), cv2.COLOR_RGB2GRAY)
+    student = load_student("call-xs", engine="onnx")
+    expected = student(np.repeat(grey[..., None], 3, axis=2))[..., 0] / 255
+    given, out = play(shaders.text(source, ".glsl"), grey / 255, levels=FULL, full_range=1, fine=0)
+    assert difference(given, grey / 255) < 0.01 and difference(out, expected) < 2
+    _, more = play(shaders.text(source, ".glsl"), grey / 255, levels=FULL, full_range=1)
+    assert difference(more, expected) > 2 and difference(more, reference(source)(given)) < 2

@@ -37,6 +37,7 @@ def _parameters(network: Plain) -> Iterator[str]:
     yield _parameter("full_range", "1: black is 0 in this video, and not 16 of 255", "int", 0)
     if network.restraint:
         yield _parameter("restraint", "0: good frames are corrected too", "int", 1)
+        yield _parameter("fine", "1: restraint sees more than 8 bits show, for videos of 10", "int", 0)
 
 
 def _parameter(name: str, about: str, kind: str, initial: object) -> str:
@@ -141,10 +142,7 @@ def _convolution(layer: Convolution, source: str, rectified: bool) -> str:
 
 def _parts(network: Plain) -> str:
     groups = network.convolutions[-1].groups_out
-    changes = "".join(
-        f"            change += dot(abs(texelFetch(CORRECTION_raw, base + {offset}, 0)), vec4(1.0));\n"
-        for offset in _offsets(groups)
-    )
+    changes = "".join(f"            change += moved(base + {offset});\n" for offset in _offsets(groups))
     head = _head(network, ["FOLDED", "CORRECTION"], "PARTS", "what would change", ["64", "64"], (8, 8))
     return head + Template(passes.PARTS).substitute(
         tile=_tile(groups), every=EVERY, changes=changes, planes=network.fold**2

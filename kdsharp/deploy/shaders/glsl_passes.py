@@ -18,7 +18,8 @@ SAME = "the same size comes out."
 LARGER = "{scale:g} times as large comes out. It is skipped where the video is shown no larger than it is."
 RESTRAINED = """\
 // Restraint: a frame that the network would hardly change is left alone (kdsharp/deploy/restraint.py). Two small passes
-// judge each frame as a whole; restraint=0 corrects every frame."""
+// judge each frame as a whole, by what 8 bits show of the change (fine=1: by all of it); restraint=0 corrects every
+// frame."""
 FREE = "// The network has no restraint: it corrects every frame by as much as it sees fit."
 
 PARAMETER = """\
@@ -77,6 +78,14 @@ $stores}
 
 # The sizes of the correction and of the steps between neighbours, by 64 x 64 parts of every fourth row.
 PARTS = """\
+float moved(ivec2 at) {
+    const vec4 base = texelFetch(FOLDED_raw, at, 0), change = texelFetch(CORRECTION_raw, at, 0);
+    if (fine == 1)
+        return dot(abs(change), vec4(1.0));
+    const vec4 after = clamp(base + change, 0.0, 1.0);
+    return dot(abs(roundEven(255.0 * after) - roundEven(255.0 * base)), vec4(1.0 / 255.0));
+}
+
 void hook() {
     const ivec2 part = ivec2(gl_GlobalInvocationID.xy), size = ivec2(FOLDED_size) / ivec2($tile);
     const int rows = (size.y + $every - 1) / $every;

@@ -50,7 +50,9 @@ export function sharpened(video, network) {
     try {
       if (video.mediaKeys) throw new Error(PROTECTED);
       grab()?.close(); // says now whether it may be read
-      await work(turn, await network);
+      const ready = await network;
+      if (turn === turns) label("");
+      await work(turn, ready);
     } catch (error) {
       if (turn === turns) stop(error.message);
     }
