@@ -1,5 +1,6 @@
 """What the page in the browser consists of: the pinned runtime, the networks, the headers, static files, the wheel."""
 
+import dataclasses
 import os
 import re
 import stat
@@ -12,13 +13,14 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from kdsharp import recipes
 from kdsharp.apps import live
 from kdsharp.apps.cli import main
 from kdsharp.apps.live import runtime, site
-from kdsharp.deploy import sharpen
+from kdsharp.deploy import shaders, sharpen
 from kdsharp.disk import checkpoints
 from kdsharp.errors import KdsharpError
-from kdsharp.student import load_network
+from kdsharp.student import build, load_network
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENTS = live.named(["call-s", "x4-s"])
@@ -87,6 +89,17 @@ def test_the_site_lists_networks_of_luma_under_short_names(tmp_path: Path) -> No
         site.networks_of(live.named(["nothing-of-the-kind"]))
 
 
+def test_a_network_that_no_shader_is_written_for_is_the_processors(tmp_path: Path) -> None:
+    """One that is wider than graphics cards are sure to take."""
+    recipe = recipes.preset("call-xs")
+    wide = recipes.Network("student", recipe.student.options | {"channels": 48})
+    path = checkpoints.save(
+        tmp_path / "wide.safetensors", build(wide), dataclasses.replace(recipe, student=wide)
+    )
+    described = [*site.networks_of(live.named([path])), *site.networks_of(live.named(["call-s"]))]
+    assert [site.kinds_of(network) for network in described] == [["file", "int8"], ["file", "int8", "wgsl"]]
+
+
 def test_static_files_are_for_a_new_folder_and_need_the_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +166,7 @@ def test_networks_are_the_exported_files(client) -> None:
     for name, int8 in (("call-s.onnx", False), ("call-s.int8.onnx", True)):
         expected = sharpen.exported_file(source, int8).read_bytes()
         assert client.get(f"/live/networks/{name}").data == expected
+    assert client.get("/live/networks/call-s.wgsl").text == shaders.text(source, ".wgsl")
 
 
 @pytest.mark.parametrize(

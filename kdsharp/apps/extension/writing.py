@@ -47,7 +47,7 @@ def write_extension(folder: Path, students: Sequence[str | Path] = STUDENTS) -> 
         for place in ("networks", "icons"):
             (folder / place).mkdir()
         for network in networks:
-            for kind in site.KINDS.keys() & network.keys():
+            for kind in site.kinds_of(network):
                 (folder / network[kind]).write_bytes(site.network_file(sources[network["name"]], kind))
         for size in icon.SIZES:
             (folder / "icons" / f"{size}.png").write_bytes(icon.png(size))
@@ -66,8 +66,7 @@ def _networks(students: dict[str, str]) -> list[dict]:
         if name not in networks or networks[name]["scale"] != 1:
             raise KdsharpError(f"{name} does not sharpen luma at the same size: take students for calls.")
     return [
-        network
-        | {kind: f"networks/{number}{site.KINDS[kind]}" for kind in site.KINDS.keys() & network.keys()}
+        network | {kind: f"networks/{number}{site.KINDS[kind]}" for kind in site.kinds_of(network)}
         for number, network in enumerate(networks.values())
     ]
 

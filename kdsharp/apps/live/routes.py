@@ -49,8 +49,8 @@ def blueprint(flask: Any, students: dict[str, str]) -> Any:
     @routes.get("/networks/<name>")
     def network(name: str) -> Any:
         for described in networks:
-            for kind, ending in site.KINDS.items():
-                if kind in described and name == f"{described['name']}{ending}":
+            for kind in site.kinds_of(described):
+                if name == f"{described['name']}{site.KINDS[kind]}":
                     return flask.Response(content_of(students[described["name"]], kind), mimetype=_BYTES)
         flask.abort(404)
 

@@ -29,11 +29,8 @@ WORKER = (  # what computes, in a thread of its own
     "webgpu.js",
     "webgpu-frames.js",
 )
-KINDS = {
-    "file": ".onnx",
-    "int8": ".int8.onnx",
-    "wgsl": ".wgsl",
-}  # of a network's files, by the engines that take them
+# A network's files, one for each kind of engine.
+KINDS = {"file": ".onnx", "int8": ".int8.onnx", "wgsl": ".wgsl"}
 ASSETS = ("style.css", "common.js", "student.js", "live.js", "offline.js", *WORKER)
 
 
@@ -76,6 +73,11 @@ def networks_of(students: dict[str, str]) -> list[dict]:
     return networks
 
 
+def kinds_of(network: dict) -> list[str]:
+    """Which of `KINDS` a network of `networks_of` has."""
+    return [kind for kind in KINDS if kind in network]
+
+
 def _has_shader(student: str) -> bool:
     try:
         shaders.plain.read(checkpoints.find(student))
@@ -108,7 +110,7 @@ def write_static(folder: Path, students: dict[str, str]) -> Path:
         (folder / "networks").mkdir()
         for network in described["networks"]:
             name = network["name"]
-            for kind in KINDS.keys() & network.keys():
+            for kind in kinds_of(network):
                 place = folder / "networks" / f"{name}{KINDS[kind]}"
                 place.write_bytes(network_file(students[name], kind))
         for name in ASSETS:
