@@ -361,6 +361,7 @@ def test_memory_stays_as_it_is(visit: Callable) -> None:
     tab = visit("clips")
     tab.click()
     tab.until("return work[0]?.counted() > 10")
+    tab.said()  # the bar's sentence is a node too
 
     def held() -> list[int]:
         tab.session.send("HeapProfiler.collectGarbage")
