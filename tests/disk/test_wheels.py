@@ -1,9 +1,11 @@
 """Wheels through pip: verified, fetched once, taken from nearer places first; every failure is one sentence."""
 
 import hashlib
+import importlib.abc
 import os
 import subprocess
 import sys
+import venv
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -151,10 +153,20 @@ def test_no_network(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     refused(wheel, "pip could not reach its package index")
 
 
-def test_a_python_without_pip(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As uv makes them."""
-    monkeypatch.setitem(sys.modules, "pip", None)
+def test_a_python_without_pip(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As uv makes them; and this process does not look for one (setuptools would take it amiss before Python 3.12)."""
+    looked_for = []
+
+    class Watch(importlib.abc.MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            looked_for.append(name)
+
+    bare = tmp_path / "bare"
+    venv.create(bare, with_pip=False)
+    monkeypatch.setattr(sys, "executable", str(bare / ("Scripts" if os.name == "nt" else "bin") / "python"))
+    monkeypatch.setattr(sys, "meta_path", [Watch(), *sys.meta_path])
     refused(make_wheel(index), "pip is not there in this Python", "ensurepip", "uv pip install pip")
+    assert "pip" not in looked_for
 
 
 @pytest.mark.parametrize(
